@@ -86,7 +86,10 @@ class Run(Struct, frozen=True, kw_only=True):
     images_per_second: float | None = None  # of the last epoch's training part
     created: datetime
     finished: datetime | None = None
-    error: str | None = None  # one line: why it failed, or what to know about it
+    error: str | None = None  # one line: why it failed, or why it waits
+    notice: str | None = None  # one line: what to know about it, e.g. that it restarted from an older checkpoint
+    plan: str = ""  # how the device ran it, e.g. "fp32, channels_last, 2 threads"
+    data_folder: str | None = None  # where its images were read from; None for synthetic
     position: float = 0.0  # in the queue: lower is sooner
 
     @property

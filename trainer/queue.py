@@ -1,20 +1,43 @@
-"""What waits, what trains, and the worker threads, one per device. The only file that starts training threads."""
+"""What waits, what trains, and the worker threads, one per device. The only file that starts training threads.
+
+A worker takes the first waiting run, asks its Training for news until it ends or somebody wishes otherwise, and tells
+every change. torch is not imported here: a Training brings it along, in the worker's thread.
+"""
 
 from __future__ import annotations
 
+import contextvars
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
-from store.records import DatasetName, Epoch, Recipe, Run, Step
+from msgspec.structs import replace
+
+from store.errors import Problem
+from store.records import DatasetName, Epoch, Recipe, Run, Status, Step, summarise
 from store.runs import RunStore
+from trainer.failure import in_words, is_disk_full, write_log
+from trainer.source import Source
+from zoo import card
+
+Wish = Literal["stopped", "paused", "interrupted"]
+"""What somebody wants to become of a run that trains: its next status."""
 
 
 class Training(Protocol):
     """One run as its worker drives it: ask it for news, and save between two of them."""
 
     device: str  # in words
+    plan: str  # in words
     params: int
+    notice: str | None  # what there is to say about its checkpoint
+
+    @property
+    def epochs(self) -> list[Epoch]:
+        """The finished epochs that its checkpoint knows."""
 
     def news(self) -> Iterator[Step | Epoch]:
         """Train. Stopping is not asking on, pausing is asking later."""
@@ -22,54 +45,259 @@ class Training(Protocol):
     def save(self) -> None:
         """Write a checkpoint from which a later Training goes on exactly here."""
 
-    def finish(self) -> None:
-        """The run is over: write its weights and remove its checkpoints."""
+    def write_weights(self) -> None:
+        """Write the best and the last weights."""
+
+    def discard_checkpoints(self) -> None:
+        """The run is done: nothing will go on from here."""
 
 
 Open = Callable[[Run, Path, str], Training]
-"""Makes the Training of a run: the run, its folder, the device ("cpu", "cuda:0")."""
+"""Makes the Training of a run, in the thread that will train: the run, its folder, the device ("cpu", "cuda:0")."""
 
 Tell = Callable[[Run, Step | None], None]
-"""Hears every change, from any thread: the newest snapshot of a run, and the step it is in when it trains."""
+"""Hears every change, from any thread: the newest snapshot of a run, and the step it is in while it trains."""
+
+
+def opener(source_of: Callable[[Run], Source]) -> Open:
+    """Opens real trainings, on the images that `source_of` names for a run."""
+
+    def open(run: Run, folder: Path, device: str) -> Training:
+        from trainer.job import Job  # imports torch
+
+        return Job(run, folder, device, source_of(run))
+
+    return open
 
 
 class JobQueue:
     """Runs that are not over, in order, and one worker thread per device that trains them."""
 
     def __init__(self, store: RunStore, open: Open, devices: Sequence[str], tell: Tell) -> None:
-        raise NotImplementedError
+        self._store, self._open, self._tell = store, open, tell
+        self._changed = threading.Condition()  # guards everything below
+        self._line: list[str] = []  # ids that wait for a worker, in order
+        self._training: dict[str, Wish | None] = {}  # ids that train, and what is wished of them
+        self._newest: dict[str, Run] = {}  # the snapshots of those that train
+        self._closing = False
+        self._workers = [
+            threading.Thread(
+                # Inductor's and Dynamo's settings are context variables, which a plain thread would not see.
+                target=contextvars.copy_context().run,
+                args=(self._work, device),
+                name=f"trains on {device}",
+                daemon=True,
+            )
+            for device in devices
+        ]
 
     def start(self) -> None:
-        """Start the workers, and take up everything that is queued or was interrupted."""
+        """Start the workers."""
+        for worker in self._workers:
+            worker.start()
 
-    def add(self, model: str, recipe: Recipe, *, seed: int, dataset: DatasetName) -> Run:
-        """Queue a new run at the end."""
-        raise NotImplementedError
+    def take_up(self) -> list[Run]:
+        """Queue everything that waited or was interrupted when the store was last closed. What was paused stays so."""
+        waiting = [run for run in self.jobs() if run.status in {"queued", "interrupted"}]
+        return [self._enqueue(run) for run in waiting]
+
+    def add(
+        self, model: str, recipe: Recipe, *, seed: int = 0, dataset: DatasetName, data_folder: str | None = None
+    ) -> Run:
+        """Queue a new run at the end. Raises UnknownModel."""
+        run = Run(
+            id=self._store.new_id(),
+            model=model,
+            dataset=dataset,
+            data_folder=data_folder,
+            recipe=recipe,
+            seed=seed,
+            params=card(model).params,
+            created=datetime.now(UTC),
+            position=self._last_position() + 1,
+        )
+        self._store.add(run)
+        return self._enqueue(run)
 
     def jobs(self) -> list[Run]:
         """Every run that is not over, in the order in which they train."""
-        raise NotImplementedError
+        return sorted((run for run in self._store.runs() if not run.is_over), key=lambda run: run.position)
 
     def stop(self, id: str) -> None:
         """End a run for good; what it learned is kept."""
+        self._wish(id, "stopped")
 
     def pause(self, id: str) -> None:
         """Save a run and set it aside until `go_on`. A waiting run is only set aside."""
+        self._wish(id, "paused")
 
-    def go_on(self, id: str) -> None:
+    def go_on(self, id: str) -> Run:
         """Queue again a run that was paused, stopped, interrupted or failed; it goes on from its last checkpoint."""
+        run = self._store.run(id)
+        if run.status in {"running", "queued"}:
+            with self._changed:
+                if id in self._training:
+                    self._training[id] = None  # it was to be paused or stopped and has not yet been
+                    return run
+        if run.status == "done":
+            raise Problem(f"run {id} is done: there is nothing left to train")
+        return self._enqueue(run)
 
     def again(self, id: str) -> Run:
         """Queue a new run with the model, recipe, seed and data of this one, from the start."""
-        raise NotImplementedError
+        run = self._store.run(id)
+        return self.add(run.model, run.recipe, seed=run.seed, dataset=run.dataset, data_folder=run.data_folder)
 
     def move(self, id: str, by: int) -> None:
-        """Move a waiting run up (-1) or down (+1)."""
+        """Move a waiting run up (-1) or down (+1): it changes places with its neighbour."""
+        waiting = [run for run in self.jobs() if run.status != "running"]
+        here = next((place for place, run in enumerate(waiting) if run.id == id), None)
+        if here is None or not 0 <= here + by < len(waiting):
+            return
+        one, other = waiting[here], waiting[here + by]
+        self._keep(replace(one, position=other.position))
+        self._keep(replace(other, position=one.position))
+        with self._changed:
+            order = [run.id for run in self.jobs()]
+            self._line.sort(key=order.index)
+
+    def is_idle(self) -> bool:
+        """Nothing trains and nothing waits for a worker."""
+        with self._changed:
+            return not self._line and not self._training
 
     def close(self, patience: float = 30.0) -> list[Run]:
         """Interrupt what trains: each run saves after its step. Returns the runs that were in flight.
 
         `patience` is how many seconds to wait for the steps; a run whose step takes longer goes on from its last
-        checkpoint.
+        checkpoint. `is_working` then tells that its thread still runs.
         """
-        raise NotImplementedError
+        with self._changed:
+            self._closing = True
+            in_flight = list(self._training)
+            for id in in_flight:
+                self._training[id] = self._training[id] or "interrupted"
+            self._changed.notify_all()
+        until = time.monotonic() + patience
+        for worker in self._workers:
+            if worker.ident is not None:
+                worker.join(max(0.0, until - time.monotonic()))
+        return [self._newest[id] for id in in_flight]
+
+    def is_working(self) -> bool:
+        """A worker thread is still alive. Python must then be left by `os._exit`, or it aborts inside a torch call."""
+        return any(worker.is_alive() for worker in self._workers)
+
+    # What follows happens in a worker's thread, or is shared by both sides.
+
+    def _work(self, device: str) -> None:
+        while run := self._next():
+            self._train(run, device)
+            with self._changed:
+                del self._training[run.id]
+                self._changed.notify_all()
+
+    def _next(self) -> Run | None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._line or self._closing)
+            if self._closing:
+                return None
+            id = self._line.pop(0)
+            self._training[id] = None
+            run = self._newest[id] = self._store.run(id)
+            return run
+
+    def _train(self, run: Run, device: str) -> None:
+        """Train one run until it is done, something goes wrong, or somebody wishes otherwise."""
+        run = self._keep(replace(run, status="running", error=None, finished=None), PREPARING)
+        try:
+            training = self._open(run, self._store.folder(run.id), device)
+            run = self._keep(self._agreed(run, training), PREPARING)
+            wish = self._follow(run, training)
+            run = self._newest[run.id]
+            if wish is None:
+                training.write_weights()
+                self._keep(ended(run, "done"))
+                training.discard_checkpoints()
+            else:
+                training.save()
+                if wish == "stopped":
+                    training.write_weights()
+                self._keep(ended(run, wish) if wish == "stopped" else replace(run, status=wish))
+        except Exception as error:  # whatever it is ends this run, not the queue
+            write_log(self._store.folder(run.id), error)
+            run = self._newest[run.id]
+            if is_disk_full(error):
+                self._keep(replace(run, status="paused", error=in_words(error)))
+            else:
+                self._keep(ended(run, "failed", in_words(error)))
+
+    def _agreed(self, run: Run, training: Training) -> Run:
+        """The run as its checkpoint knows it. A line that the checkpoint knows and the file lacks is written again;
+        lines that it does not know will come anew."""
+        lines, known = self._store.epochs(run.id), training.epochs
+        if len(lines) > len(known):
+            self._store.rewind(run.id, len(known))
+        for epoch in known[len(lines) :]:
+            self._store.append(run.id, epoch)
+        facts = replace(run, device=training.device, plan=training.plan, params=training.params)
+        return summarise(replace(facts, notice=training.notice or run.notice), known)
+
+    def _follow(self, run: Run, training: Training) -> Wish | None:
+        """Ask for news until there are no more, or until there is a wish: returns it."""
+        epochs = training.epochs
+        for news in training.news():
+            match news:
+                case Step():
+                    self._tell(run, news)
+                case Epoch():
+                    training.save()  # first the checkpoint, then the line, which acknowledges it
+                    self._store.append(run.id, news)
+                    epochs.append(news)
+                    run = self._newest[run.id] = summarise(run, epochs)
+                    self._tell(run, None)
+            with self._changed:
+                if (wish := self._training[run.id]) is not None:
+                    return wish
+        return None
+
+    def _enqueue(self, run: Run) -> Run:
+        run = self._keep(replace(run, status="queued", error=None, finished=None))
+        with self._changed:
+            if run.id not in self._line:
+                self._line.append(run.id)
+            order = [job.id for job in self.jobs()]
+            self._line.sort(key=order.index)
+            self._changed.notify_all()
+        return run
+
+    def _wish(self, id: str, wish: Wish) -> None:
+        with self._changed:
+            if id in self._training:
+                self._training[id] = wish
+                return
+            if id in self._line:
+                self._line.remove(id)
+        run = self._store.run(id)
+        if not run.is_over:
+            self._keep(ended(run, "stopped") if wish == "stopped" else replace(run, status=wish))
+
+    def _keep(self, run: Run, step: Step | None = None) -> Run:
+        """A newer snapshot: to the store, then to whoever listens."""
+        self._store.save(run)
+        if run.id in self._newest:
+            self._newest[run.id] = run
+        self._tell(run, step)
+        return run
+
+    def _last_position(self) -> float:
+        return max((run.position for run in self.jobs()), default=0.0)
+
+
+PREPARING = Step(epoch=0, phase="prepare", step=0, steps=0)
+"""Shown while torch, the images and the network are being loaded."""
+
+
+def ended(run: Run, status: Status, error: str | None = None) -> Run:
+    """The run, over."""
+    return replace(run, status=status, error=error, finished=datetime.now(UTC))

@@ -1,4 +1,4 @@
-"""What the options before a subcommand say: home, data, device. One for every command and for the app."""
+"""What the options before a subcommand say: home, data, devices. One for every command and for the app."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 from platformdirs import user_data_path
 
+from store.records import Run
 from trainer.source import Source, locate
 
 
@@ -17,12 +18,25 @@ class Session:
 
     home: Path  # where results, checkpoints, weights and the default data folder live
     data: str | None = None  # --data: a folder, "synthetic", or None for $CIFAR_TUI_DATA, then `data` under the home
-    device: str | None = None  # --device: cpu, cuda:0, …; None for what the machine has
+    devices: tuple[str, ...] = ("auto",)  # one worker thread each; see trainer.device.parse_devices
 
     @property
     def source(self) -> Source:
-        """Where the images come from."""
+        """Where the images of new runs come from."""
         return locate(self.data, self.home)
+
+    def source_of(self, run: Run) -> Source:
+        """Where the images of a stored run come from: each goes on with its own data set.
+
+        A folder named now comes first, then the one the run began with, then the usual one.
+        """
+        if run.dataset == "synthetic":
+            return Source("synthetic")
+        if self.data and self.source.name == "cifar10":
+            return self.source
+        if run.data_folder:
+            return Source("cifar10", Path(run.data_folder))
+        return self.source if self.source.name == "cifar10" else Source("cifar10", self.home / "data")
 
 
 def default_home() -> Path:

@@ -1,0 +1,73 @@
+"""Which devices there are, and what they are called. Nothing here imports torch before it has to."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import re
+import sys
+
+from store.errors import UsageProblem
+
+
+def parse_devices(text: str | None) -> list[str]:
+    """The devices that `--device` names, one worker each: `cpu`, `cuda:1`, `cuda:0,cuda:2`, `all` (every GPU).
+
+    Without a word it is `auto`: the first GPU that torch can use, else the CPU, found out when the first run begins.
+    Raises UsageProblem for anything else, and for a GPU that the NVIDIA driver does not know.
+    """
+    if text is None:
+        return ["auto"]
+    count = gpu_count()
+    if text == "all":
+        return [f"cuda:{index}" for index in range(count)] or ["cpu"]
+    devices = [f"{word}:0" if word == "cuda" else word for word in text.split(",")]
+    for device in devices:
+        if not re.fullmatch(r"cpu|cuda:\d+", device):
+            raise UsageProblem(f"--device cannot be {text!r}: it must be cpu, cuda:0 (a GPU's number) or all")
+        if device != "cpu" and int(device.removeprefix("cuda:")) >= count:
+            there = f"this machine has {count} GPU{'s' * (count > 1)}" if count else "no NVIDIA GPU was found here"
+            raise UsageProblem(f"there is no {device}: {there}; --device cpu always works")
+    if len(set(devices)) < len(devices):
+        raise UsageProblem(f"--device names a device twice: {text}")
+    return devices
+
+
+def gpu_count() -> int:
+    """How many NVIDIA GPUs this process may use, asked of the driver; 0 where there is none."""
+    import pynvml
+
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return len([word for word in visible.split(",") if word.strip() not in {"", "-1"}])
+    try:
+        pynvml.nvmlInit()
+        return int(pynvml.nvmlDeviceGetCount())
+    except pynvml.NVMLError:
+        return 0
+
+
+def cpu_threads() -> int:
+    """How many CPU threads a training may take: the cores this process may run on, less one for the screen where there
+    are more than two."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return cores - 1 if cores > 2 else cores
+
+
+def keep_freed_memory() -> None:
+    """Let the C library keep the memory that a training step frees, for the next step to use again.
+
+    glibc gives large blocks back to the system at once and asks for them anew at every step, which costs page faults.
+    Other C libraries do not have these settings and are left alone.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError):
+        return
+    trim_threshold, top_pad, mmap_max, arena_max = -1, -2, -4, -8  # the names of malloc.h
+    mallopt(mmap_max, 0)
+    mallopt(trim_threshold, 2**31 - 1)
+    mallopt(top_pad, 64 * 2**20)
+    mallopt(arena_max, 1)

@@ -1,0 +1,94 @@
+"""A Run becomes a training: its network, its data, its device, its checkpoints, and the loop over them."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from torch import nn
+
+import zoo
+from store.errors import Problem
+from store.records import Epoch, Run, Step
+from trainer import checkpoint
+from trainer.data import load
+from trainer.device import keep_freed_memory
+from trainer.engine import Engine, Plan, choose_plan, device_in_words, find_device
+from trainer.loop import fit, steps_of
+from trainer.optim import optimizer
+from trainer.source import Source
+from trainer.state import State, Tally, stable_hash
+
+_INITIALISING = threading.Lock()
+"""Initial weights are drawn from torch's one default generator: one network at a time."""
+
+
+class Job:
+    """The real `Training` of a run. Made in the thread that trains; raises Problem when the run cannot begin."""
+
+    def __init__(self, run: Run, folder: Path, device: str, source: Source) -> None:
+        keep_freed_memory()
+        self.run, self.folder = run, folder
+        torch_device = find_device(device)
+        self.data = load(source, run.recipe.train_limit, run.recipe.test_limit).to(torch_device)
+        network = fresh_network(run.model, run.seed, len(self.data.classes))
+        self.params = sum(parameter.numel() for parameter in network.parameters())
+        check_space(folder, network)
+        saved, damaged = checkpoint.newest(folder)
+        plan = Plan.stored(saved["plan"]) if saved else choose_plan(network, run.recipe, torch_device)
+        self.engine = Engine(torch_device, plan, run.recipe.exact)
+        self.engine.begin()
+        network.to(torch_device).to(memory_format=self.engine.layout)
+        self.state = State(
+            network=network,
+            optimizer=optimizer(run.recipe, network.parameters()),
+            tally=Tally.empty(steps_of(self.data.train, run.recipe), like=next(network.parameters())),
+        )
+        if saved:
+            checkpoint.restore(saved, self.state)
+        self.device, self.plan = device_in_words(torch_device), plan.in_words()
+        self.notice = self._notice(damaged)
+
+    @property
+    def epochs(self) -> list[Epoch]:
+        """The epochs that its checkpoint knows."""
+        return list(self.state.epochs)
+
+    def news(self) -> Iterator[Step | Epoch]:
+        return fit(self.state, self.data, self.run.recipe, self.run.seed, self.engine)
+
+    def save(self) -> None:
+        checkpoint.save(self.folder, self.state, self.engine.plan)
+
+    def write_weights(self) -> None:
+        checkpoint.write_weights(self.folder / "last.safetensors", self.state.network.state_dict())
+        if self.state.best:
+            checkpoint.write_weights(self.folder / "best.safetensors", self.state.best)
+
+    def discard_checkpoints(self) -> None:
+        checkpoint.remove(self.folder)
+
+    def _notice(self, damaged: list[str]) -> str | None:
+        if not damaged:
+            return None
+        where = f"it went on after epoch {len(self.state.epochs)}" if self.state.epochs else "it began again"
+        return f"{'; '.join(damaged)}: {where}"
+
+
+def fresh_network(model: str, seed: int, classes: int = 10) -> nn.Module:
+    """A network with the initial weights of this seed: the same on every device, whatever trains beside it."""
+    with _INITIALISING, torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(stable_hash(seed, "weights"))
+        return zoo.build(model, classes)
+
+
+def check_space(folder: Path, network: nn.Module) -> None:
+    """Raises Problem when the disk has no room for what a run writes: two checkpoints while it trains, each with the
+    weights, their momentum and the best weights, and the best and last weights when it ends."""
+    weights = sum(tensor.numel() * tensor.element_size() for tensor in network.state_dict().values())
+    needed, free = 8 * weights, shutil.disk_usage(folder).free
+    if free < needed:
+        raise Problem(f"the disk is too full: {needed / 1e6:,.0f} MB are needed and {free / 1e6:,.0f} MB are free")

@@ -1,0 +1,110 @@
+"""The command line: the options of the program, its commands, and what a user reads when something is wrong.
+
+Neither torch nor Textual is imported here. A command is imported when it is asked for, and brings what it needs.
+"""
+
+from __future__ import annotations
+
+import difflib
+import logging
+import shlex
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import click
+
+from store.errors import Problem
+from trainer.device import parse_devices
+from tui.session import Session, default_home
+from zoo import UnknownModel
+
+COMMANDS = ("models", "train", "resume", "queue", "results", "show", "data", "doctor")
+"""In the order of the help. Each is the click command of that name in tui/commands/<name>.py."""
+
+INTERRUPTED = 130
+"""The exit status of a command that Ctrl-C, SIGTERM or SIGHUP ended."""
+
+
+class Program(click.Group):
+    """A group that imports a command only when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        command: click.Command = getattr(import_module(f"tui.commands.{name}"), name)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in COMMANDS and not args[0].startswith("-"):
+            near = difflib.get_close_matches(args[0], COMMANDS, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"there is {', '.join(COMMANDS)}"
+            ctx.fail(f"there is no command {args[0]!r}: {hint}")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=Program, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--home", type=click.Path(path_type=Path), help="Where results are kept.  [default: $CIFAR_TUI_HOME]")
+@click.option("--data", metavar="DIR|synthetic", help="The folder of CIFAR-10, or a stand-in made in seconds.")
+@click.option("--device", metavar="cpu|cuda:0|all", help="What to train on.  [default: the first GPU, else the CPU]")
+@click.version_option(package_name="cifar-tui", prog_name="cifar-tui")
+@click.pass_context
+def program(ctx: click.Context, home: Path | None, data: str | None, device: str | None) -> None:
+    """Train, watch and compare networks on CIFAR-10. Without a command: the app."""
+    ctx.obj = Session(home=home or default_home(), data=data, devices=tuple(parse_devices(device)))
+    if ctx.invoked_subcommand is None:
+        from tui.start import start_app
+
+        ctx.exit(start_app(ctx.obj))
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """The console script. Ends the process: 0 all well, 1 a run failed or data is bad, 2 wrong usage, 3 the store is
+    in use, 130 interrupted."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        status = program.main(arguments, prog_name="cifar-tui", standalone_mode=False)
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        status = INTERRUPTED
+    except click.ClickException as error:
+        status = complain(in_one_line(error, arguments), error.exit_code)
+    except UnknownModel as error:
+        status = complain(str(error), 2)
+    except Problem as problem:
+        status = complain(str(problem), problem.status)
+    except BrokenPipeError:  # whoever read our output has seen enough
+        sys.stderr.close()
+        status = 0
+    except Exception as error:  # a mistake of ours: the user gets a line, the log gets the traceback
+        logging.getLogger("cifar-tui").exception("unexpected")
+        status = complain(f"unexpected {type(error).__name__}: {error}", 1)
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def complain(line: str, status: int) -> int:
+    """One line on stderr."""
+    click.echo(f"cifar-tui: {' '.join(line.split())}", err=True)
+    return status
+
+
+def in_one_line(error: click.ClickException, arguments: list[str]) -> str:
+    """What click found wrong. An option of the program that stands after the command is answered with the right line."""
+    if isinstance(error, click.NoSuchOption):
+        ours = {name: option for option in program.params for name in option.opts}
+        if error.option_name in ours:
+            return f"{error.option_name} stands before the command: {_corrected(error.option_name, arguments)}"
+    message = error.format_message()
+    return message[:1].lower() + message[1:].rstrip(".")
+
+
+def _corrected(option: str, arguments: list[str]) -> str:
+    """The command line with an option of the program (which takes one value) moved to the front."""
+    place = next(i for i, word in enumerate(arguments) if word.split("=")[0] == option)
+    end = place + (1 if "=" in arguments[place] else 2)
+    words = [*arguments[place:end], *arguments[:place], *arguments[end:]]
+    return shlex.join(["cifar-tui", *words])

@@ -1,0 +1,33 @@
+"""`cifar-tui resume`: carry on with what waits or was interrupted."""
+
+from __future__ import annotations
+
+import click
+
+from store.records import Run
+from store.runs import RunStore
+from trainer.queue import JobQueue
+from tui.commands.headless import carry_out, require_data
+from tui.session import Session
+
+
+@click.command()
+@click.argument("runs", metavar="[RUN]...", nargs=-1)
+@click.option("--json", "as_json", is_flag=True, help="A JSON object a line for programs.")
+@click.pass_context
+def resume(ctx: click.Context, runs: tuple[str, ...], as_json: bool) -> None:
+    """Go on from the last checkpoint.
+
+    Without a RUN: everything that is queued or was interrupted. A RUN named here may also be paused, stopped or failed.
+    """
+    session: Session = ctx.obj
+
+    def begin(store: RunStore, jobs: JobQueue) -> list[Run]:
+        named = [store.run(id) for id in dict.fromkeys(runs)]
+        waiting = named if runs else [run for run in jobs.jobs() if run.status in {"queued", "interrupted"}]
+        require_data([session.source_of(run) for run in waiting])
+        if not waiting:
+            click.echo("cifar-tui: nothing is queued, and nothing was interrupted", err=True)
+        return [jobs.go_on(run.id) for run in waiting]
+
+    ctx.exit(carry_out(session, begin, as_json))

@@ -1,0 +1,69 @@
+"""`cifar-tui train`: queue runs and train them here and now."""
+
+from __future__ import annotations
+
+import click
+
+from store.errors import UsageProblem
+from store.records import Recipe, Run
+from store.runs import RunStore
+from trainer.queue import JobQueue
+from trainer.recipes import PRESETS, changed, preset
+from tui.commands.headless import carry_out, require_data
+from tui.session import Session
+from zoo import Card, select
+
+
+@click.command()
+@click.argument("models", metavar="MODEL...", nargs=-1, required=True)
+@click.option("--epochs", metavar="N", help="Instead of the recipe's.")
+@click.option("--recipe", "recipe_name", default="published", show_default=True, help=f"One of: {', '.join(PRESETS)}.")
+@click.option("--set", "settings", metavar="KEY=VALUE", multiple=True, help="Change a value of the recipe; repeatable.")
+@click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="Of initial weights, order and augmentation.  [0]")
+@click.option("--seeds", type=click.IntRange(1, 1000), help="Train N times, with the seeds 0 … N − 1.")
+@click.option("--json", "as_json", is_flag=True, help="A JSON object a line for programs.")
+@click.pass_context
+def train(
+    ctx: click.Context,
+    models: tuple[str, ...],
+    epochs: str | None,
+    recipe_name: str,
+    settings: tuple[str, ...],
+    seed: int | None,
+    seeds: int | None,
+    as_json: bool,
+) -> None:
+    """Train models and keep their results.
+
+    MODEL is an id, a family, a pattern such as 'vgg*', or `published` (all 36 rows of the published table).
+    """
+    session: Session = ctx.obj
+    cards = list({card.id: card for word in models for card in select(word)}.values())
+    recipe = recipe_from(recipe_name, epochs, settings)
+    if seed is not None and seeds is not None:
+        raise UsageProblem("--seed and --seeds exclude each other: --seeds N is the seeds 0 … N − 1")
+    numbers = range(seeds) if seeds is not None else [seed or 0]
+    require_data([session.source])
+
+    def begin(store: RunStore, jobs: JobQueue) -> list[Run]:
+        return [queue_up(session, jobs, card, recipe, number) for card in cards for number in numbers]
+
+    ctx.exit(carry_out(session, begin, as_json))
+
+
+def queue_up(session: Session, jobs: JobQueue, card: Card, recipe: Recipe, seed: int) -> Run:
+    """Queue one run on the data that the program's options name."""
+    source = session.source
+    folder = str(source.folder.absolute()) if source.folder else None
+    return jobs.add(card.id, recipe, seed=seed, dataset=source.name, data_folder=folder)
+
+
+def recipe_from(name: str, epochs: str | None, settings: tuple[str, ...]) -> Recipe:
+    """The recipe that the options describe. Raises UsageProblem."""
+    values = {} if epochs is None else {"epochs": epochs}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals:
+            raise UsageProblem(f"--set takes KEY=VALUE, as in --set learning_rate=0.05, not {setting!r}")
+        values[key.strip()] = value
+    return changed(preset(name), values)
