@@ -85,41 +85,45 @@ def _figures(label: int, count: int, dice: _Dice) -> Mask:
     half = dice.throw(12, 20, count, 1, 1)
     far = np.maximum(abs(x), abs(y))  # 20 steps of a square
     squared = x * x + y * y
+    inside: Mask
     match CLASSES[label]:
         case "disc":
-            return squared <= half * half
+            inside = squared <= half * half
         case "ring":
-            return (squared <= half * half) & (4 * squared >= half * half)
+            inside = (squared <= half * half) & (4 * squared >= half * half)
         case "square":
-            return far <= half * 7 // 8
+            inside = far <= half * 7 // 8
         case "frame":
-            return (far <= half * 7 // 8) & (2 * far >= half)
+            inside = (far <= half * 7 // 8) & (2 * far >= half)
         case "triangle":
-            return (abs(y) <= half) & (2 * abs(x) <= y + half)
+            inside = (abs(y) <= half) & (2 * abs(x) <= y + half)
         case "diamond":
-            return abs(x) + abs(y) <= half * 5 // 4
+            inside = abs(x) + abs(y) <= half * 5 // 4
         case "plus":
-            return (far <= half) & (np.minimum(abs(x), abs(y)) <= half // 3)
+            inside = (far <= half) & (np.minimum(abs(x), abs(y)) <= half // 3)
         case "cross":
-            return (far <= half) & (abs(abs(x) - abs(y)) <= half // 3)
+            inside = (far <= half) & (abs(abs(x) - abs(y)) <= half // 3)
         case "stripes":
             period = dice.throw(5, 8, count, 1, 1)
-            return (far <= half) & ((y + 64) % period < period // 2)
+            inside = (far <= half) & ((y + 64) % period < period // 2)
         case _:
             period = dice.throw(3, 5, count, 1, 1)
-            return (far <= half) & (((x + 64) // period + (y + 64) // period) % 2 == 0)
+            inside = (far <= half) & (((x + 64) // period + (y + 64) // period) % 2 == 0)
+    return inside
 
 
 def _other_than(ground: Ints, dice: _Dice) -> Ints:
     """A colour at least 48 steps round the circle of 256 from the ground, in each of its channels."""
-    return (ground + dice.throw(48, 256 - 48, BLOCK, 3, 1, 1)) % 256
+    other: Ints = (ground + dice.throw(48, 256 - 48, BLOCK, 3, 1, 1)) % 256
+    return other
 
 
 def _shade(dice: _Dice) -> Ints:
     """A ground that grows lighter or darker across the picture."""
     along = np.arange(SIDE, dtype=np.int32) - SIDE // 2
     slope = dice.throw(-32, 32, 2, BLOCK, 1, 1, 1)
-    return (slope[0] * along[:, None] + slope[1] * along) >> 4
+    shade: Ints = (slope[0] * along[:, None] + slope[1] * along) >> 4
+    return shade
 
 
 def _clutter(dice: _Dice) -> Mask:
@@ -127,6 +131,6 @@ def _clutter(dice: _Dice) -> Mask:
     places = np.arange(SIDE)
     x, y = dice.throw(0, SIDE - 1, 2, BLOCK, 1)
     width, height = dice.throw(2, 6, 2, BLOCK, 1)
-    across = (places >= x) & (places < x + width)
-    down = (places >= y) & (places < y + height)
-    return down[:, :, None] & across[:, None, :]
+    across: Mask = (places >= x) & (places < x + width)
+    down: Mask = (places >= y) & (places < y + height)
+    return np.logical_and(down[:, :, None], across[:, None, :])
