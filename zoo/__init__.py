@@ -1,9 +1,9 @@
 """The catalogue of networks. What a model is can be read without torch; building one imports its family's file.
 
-    >>> from zoo import CARDS, card, build
-    >>> card("lenet").params
-    62006
-    >>> network = build("lenet")
+>>> from zoo import CARDS, card, build
+>>> card("lenet").params
+62006
+>>> network = build("lenet")
 """
 
 from __future__ import annotations
