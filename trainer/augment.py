@@ -82,15 +82,19 @@ def augmented_batch(
     crops = padded.unfold(2, size, 1).unfold(3, size, 1)
     images = crops[chosen, :, draws.top[start:stop], draws.left[start:stop]]  # (B, 3, 32, 32)
     images = torch.where(draws.flip[start:stop].view(-1, 1, 1, 1), images.flip(3), images)
-    # The layout is changed while a pixel is one byte, not four.
-    return normalised(images.contiguous(memory_format=memory_format), dtype=dtype), labels[chosen]
+    return normalised(images, dtype=dtype, memory_format=memory_format), labels[chosen]
 
 
-def normalised(images: Tensor, *, dtype: torch.dtype = torch.float32) -> Tensor:
+def normalised(
+    images: Tensor,
+    *,
+    dtype: torch.dtype = torch.float32,
+    memory_format: torch.memory_format = torch.contiguous_format,
+) -> Tensor:
     """Bytes (N, 3, H, W) as the network sees them: each colour with mean 0 and deviation 1 over the training set.
 
-    The order of the operations is that of ToTensor and Normalize, because another order rounds differently. The memory
-    format stays.
+    The order of the operations is that of ToTensor and Normalize, because another order rounds differently.
     """
+    images = images.contiguous(memory_format=memory_format)  # while a pixel is one byte, not four
     mean, std = (torch.tensor(values, dtype=dtype, device=images.device).view(3, 1, 1) for values in (MEAN, STD))
     return images.to(dtype).div_(255).sub_(mean).div_(std)

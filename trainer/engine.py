@@ -11,7 +11,7 @@ import os
 import time
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 import msgspec
 import torch
@@ -24,6 +24,13 @@ from store.records import Recipe
 from trainer.device import cpu_threads
 
 Layout = Literal["contiguous", "channels_last"]
+
+
+class Form(TypedDict):
+    """How images lie in memory."""
+
+    dtype: torch.dtype
+    memory_format: torch.memory_format
 
 
 class Plan(Struct, frozen=True, kw_only=True):
@@ -51,9 +58,16 @@ class Engine:
     plan: Plan
     exact: bool = False
 
+    dtype: torch.dtype = torch.float32  # of the weights
+
     @property
     def layout(self) -> torch.memory_format:
         return memory_format(self.plan.layout)
+
+    @property
+    def form(self) -> Form:
+        """What a batch of images is laid out as."""
+        return {"dtype": self.dtype, "memory_format": self.layout}
 
     def autocast(self) -> AbstractContextManager[object]:
         """The context in which a network computes its scores and its loss."""

@@ -30,7 +30,7 @@ PERIOD = 0.25  # seconds from one Step to the next, at least
 def fit(state: State, data: DataSet, recipe: Recipe, seed: int, engine: Engine) -> Iterator[Step | Epoch]:
     """Train from where `state` stands to the recipe's last epoch. Raises Problem when the loss is not finite."""
     while state.epoch <= recipe.epochs:
-        train_loss, train_accuracy = yield from train(state, data.train, recipe, seed, engine)
+        train_loss, train_accuracy = yield from train(state, data, recipe, seed, engine)
         test_loss, test_accuracy = yield from evaluate(state, data.test, engine)
         epoch = Epoch(
             epoch=state.epoch,
@@ -47,24 +47,24 @@ def fit(state: State, data: DataSet, recipe: Recipe, seed: int, engine: Engine) 
 
 
 def train(
-    state: State, images: Images, recipe: Recipe, seed: int, engine: Engine
+    state: State, data: DataSet, recipe: Recipe, seed: int, engine: Engine
 ) -> Generator[Step, None, tuple[float, float]]:
     """One pass over the training images, or what is left of it: mean loss and accuracy while the weights changed."""
     for group in state.optimizer.param_groups:
         group["lr"] = learning_rate(recipe, state.epoch)
     if state.step == 0:  # dropout draws from the device's own generator, afresh each epoch
         generator_of(engine.device).manual_seed(stable_hash(seed, state.epoch, "dropout"))
-    draws = epoch_draws(len(images), seed, state.epoch, engine.device)
-    steps = steps_of(images, recipe)
+    count, steps = len(data.train), steps_of(data.train, recipe)
+    draws = epoch_draws(count, seed, state.epoch, engine.device, recipe.augmentation)
     state.network.train()
     clock = Clock()
     while state.step < steps:
-        train_step(state, images, draws, recipe, engine)
+        train_step(state, data, draws, recipe, engine)
         lap = clock.lap()
         state.seconds, state.train_seconds = state.seconds + lap, state.train_seconds + lap
         if clock.is_due():
-            loss, accuracy = progress(state, recipe, len(images))
-            speed = min(state.step * recipe.batch_size, len(images)) / state.train_seconds
+            loss, accuracy = progress(state, recipe, count)
+            speed = min(state.step * recipe.batch_size, count) / state.train_seconds
             yield Step(
                 epoch=state.epoch,
                 phase="train",
@@ -75,13 +75,15 @@ def train(
                 images_per_second=speed,
             )
             clock.start()
-    return progress(state, recipe, len(images))
+    return progress(state, recipe, count)
 
 
-def train_step(state: State, images: Images, draws: Draws, recipe: Recipe, engine: Engine) -> None:
+def train_step(state: State, data: DataSet, draws: Draws, recipe: Recipe, engine: Engine) -> None:
     """Learn from one batch: scores, loss, zero, backward, step. No value leaves the device here."""
     first = state.step * recipe.batch_size
-    batch, labels = augmented_batch(images, draws, first, first + recipe.batch_size, recipe.augmentation, engine.layout)
+    batch, labels = augmented_batch(
+        data.padded, data.train.labels, draws, first, first + recipe.batch_size, **engine.form
+    )  # (B, 3, 32, 32), (B,)
     with engine.autocast():
         scores = state.network(batch)  # (B, classes)
         loss = F.cross_entropy(scores, labels, label_smoothing=recipe.label_smoothing)  # ()
@@ -102,16 +104,17 @@ def evaluate(state: State, images: Images, engine: Engine) -> Generator[Step, No
     clock = Clock()
     for step in range(steps):
         chosen = slice(step * TEST_BATCH, (step + 1) * TEST_BATCH)
-        labels = images.labels[chosen]  # (B,)
+        batch, labels = normalised(images.images[chosen], **engine.form), images.labels[chosen]  # (B, 3, 32, 32), (B,)
         with engine.autocast():
-            scores = state.network(normalised(images.images[chosen], engine.layout))  # (B, classes)
+            scores = state.network(batch)  # (B, classes)
             loss += F.cross_entropy(scores, labels, reduction="sum")
         correct += (scores.argmax(1) == labels).sum()
         state.seconds += clock.lap()
         if clock.is_due():
             yield Step(epoch=state.epoch, phase="test", step=step + 1, steps=steps)
             clock.start()
-    check_finite(loss, f"the test loss after epoch {state.epoch}")
+    if not loss.isfinite():
+        raise Problem(f"test loss became {not_finite(loss)} after epoch {state.epoch}")
     return loss.item() / len(images), correct.item() / len(images)
 
 
@@ -120,12 +123,16 @@ def progress(state: State, recipe: Recipe, count: int) -> tuple[float, float]:
     losses: Tensor = state.tally.losses[: state.step].double().cpu()
     bad = losses.isfinite().logical_not().nonzero()
     if len(bad):
-        word = "NaN" if losses[bad[0]].isnan() else "infinite"
-        raise Problem(f"loss became {word} at epoch {state.epoch}, step {int(bad[0]) + 1}")
+        step = int(bad[0])
+        raise Problem(f"loss became {not_finite(losses[step])} at epoch {state.epoch}, step {step + 1}")
     seen = min(state.step * recipe.batch_size, count)
     sizes = torch.full_like(losses, recipe.batch_size)
     sizes[-1] -= state.step * recipe.batch_size - seen  # the last batch of an epoch may be short
     return float(losses @ sizes) / seen, state.tally.correct.item() / seen
+
+
+def not_finite(loss: Tensor) -> str:
+    return "NaN" if loss.isnan() else "infinite"
 
 
 def steps_of(images: Images, recipe: Recipe) -> int:

@@ -28,8 +28,8 @@ def models(as_json: bool) -> None:
             card.config,
             str(card.year),
             words.count(card.params),
-            words.millions(card.macs),
-            words.accuracy(published.accuracy) if published else "–",
+            words.short_count(card.macs),
+            words.percent(published.accuracy) if published else "–",
             published.gpu if published else "–",
             words.duration(published.seconds) if published else "–",
         )

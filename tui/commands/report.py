@@ -130,8 +130,8 @@ def status_in_words(run: Run) -> str:
             return f"{run.model} {run.id}: {words.count(run.params)} parameters, seed {run.seed}{synthetic}"
         case "done":
             return (
-                f"{run.model} {run.id}: done in {words.duration(run.seconds)}, best {words.accuracy(run.best_accuracy)}"
-                f" (epoch {run.best_epoch}), last {words.accuracy(run.last_accuracy)}{synthetic}"
+                f"{run.model} {run.id}: done in {words.duration(run.seconds)}, best {words.percent(run.best_accuracy)}"
+                f" (epoch {run.best_epoch}), last {words.percent(run.last_accuracy)}{synthetic}"
             )
     return f"{run.model} {run.id}: {run.status}{': ' + run.error if run.error else ''}"
 
@@ -140,7 +140,7 @@ def epoch_in_words(run: Run, epoch: Epoch) -> str:
     """A line about a finished epoch."""
     return (
         f"{run.model} {run.id}  epoch {epoch.epoch}/{run.recipe.epochs}"
-        f"  train loss {epoch.train_loss:.4f}, accuracy {words.accuracy(epoch.train_accuracy)}"
-        f"  test loss {epoch.test_loss:.4f}, accuracy {words.accuracy(epoch.test_accuracy)}"
+        f"  train loss {epoch.train_loss:.4f}, accuracy {words.percent(epoch.train_accuracy)}"
+        f"  test loss {epoch.test_loss:.4f}, accuracy {words.percent(epoch.test_accuracy)}"
         f"  {epoch.seconds:.1f} s"
     )

@@ -1,0 +1,70 @@
+"""What may stand beside what: an own accuracy beside a published one only when it was made the same way."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from statistics import mean, stdev
+
+from msgspec.structs import fields
+
+from store.records import Recipe, Run
+from zoo import CARDS
+
+PUBLISHED = Recipe()
+NEUTRAL = frozenset({"name", "exact", "threads"})  # they change how a result is computed, not what it is
+
+
+@dataclass(frozen=True, slots=True)
+class OwnBest:
+    """The best test accuracy of a model in own runs of the published recipe: over how many seeds, mean, spread."""
+
+    mean: float  # a fraction
+    spread: float | None  # standard deviation (n − 1); None for one seed
+    runs: int
+
+
+def changes(recipe: Recipe, base: Recipe) -> dict[str, tuple[object, object]]:
+    """The fields in which a recipe differs from another: what it was, what it is."""
+    pairs = {field.name: (getattr(base, field.name), getattr(recipe, field.name)) for field in fields(Recipe)}
+    return {name: pair for name, pair in pairs.items() if name != "name" and pair[0] != pair[1]}
+
+
+def written(name: str, value: object) -> str:
+    """One setting as a person reads it: `epochs 3`, `no augmentation`, `exact`."""
+    label = name.replace("_", " ")
+    if value is True:
+        return label
+    if value is False or value in (None, "none"):
+        return f"no {label}"
+    return f"{label} {value}"
+
+
+def what_differs(run: Run) -> list[str]:
+    """Why an accuracy is not the published one's equal, in words; empty when it was made the same way."""
+    reasons = ["synthetic data"] if run.dataset == "synthetic" else []
+    for name, (_, value) in changes(run.recipe, PUBLISHED).items():
+        if name not in NEUTRAL and not (name == "precision" and value == "fp32"):
+            reasons.append(written(name, value))
+    if run.status != "done" or run.epochs_done < run.recipe.epochs:
+        reasons.append(f"{run.epochs_done} of {run.recipe.epochs} epochs")
+    return reasons
+
+
+def own_bests(runs: Iterable[Run]) -> dict[str, OwnBest]:
+    """By model, from the runs that may stand beside the published table; the newest run of a seed counts."""
+    found: defaultdict[str, dict[int, float]] = defaultdict(dict)
+    for run in runs:
+        if run.status == "done" and run.best_accuracy is not None and not what_differs(run):
+            found[run.model][run.seed] = run.best_accuracy
+    return {
+        model: OwnBest(mean(by_seed.values()), stdev(by_seed.values()) if len(by_seed) > 1 else None, len(by_seed))
+        for model, by_seed in found.items()
+    }
+
+
+def model_name(id: str) -> str:
+    """A model's name with its configuration; the bare id when the catalogue does not have it (any more)."""
+    card = CARDS.get(id)
+    return f"{card.name} {card.config}".rstrip() if card else id

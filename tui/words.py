@@ -1,0 +1,135 @@
+"""How numbers are written. Fractions and seconds come in, what a person reads comes out; nothing else formats them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from store.records import Run, Status
+
+NOTHING = "–"
+
+SYMBOLS: dict[Status, str] = {
+    "queued": "◦",
+    "running": "▶",
+    "paused": "‖",
+    "done": "✓",
+    "stopped": "■",
+    "failed": "✗",
+    "interrupted": "↯",
+}
+WAITING: dict[Status, str] = {"queued": "waiting"}  # the words that differ from the status itself
+
+
+def status(run: Run) -> str:
+    """`✓ done`: a symbol and a word, so that colour is never needed."""
+    return f"{SYMBOLS[run.status]} {WAITING.get(run.status, run.status)}"
+
+
+def percent(fraction: float | None, digits: int = 2) -> str:
+    """0.7474 → `74.74%`."""
+    return NOTHING if fraction is None else f"{100 * fraction:.{digits}f}%"
+
+
+def difference(own: float, published: float) -> str:
+    """How far an accuracy lies from the published one, in points: `▲ +0.31`, `▼ −1.20`, `= 0.00`."""
+    points = round(100 * (own - published), 2)
+    if points == 0:
+        return "= 0.00"
+    return f"▲ +{points:.2f}" if points > 0 else f"▼ −{-points:.2f}"
+
+
+def mean_and_spread(mean: float, spread: float | None, runs: int, digits: int = 2) -> str:
+    """`74.31 ±0.22 ×3`: mean and standard deviation over so many seeds, in percent; one seed has no spread."""
+    if runs == 1:
+        return percent(mean, digits)
+    return f"{100 * mean:.{digits}f} ±{100 * (spread or 0):.{digits}f} ×{runs}"
+
+
+def count(number: int | None) -> str:
+    """62006 → `62,006`."""
+    return NOTHING if number is None else f"{number:,}"
+
+
+def short_count(number: int | None) -> str:
+    """62006 → `62.0K`, 11173962 → `11.2M`, 3682868736 → `3.7G`."""
+    if number is None:
+        return NOTHING
+    if number < 1000:
+        return str(number)
+    value = number / 1000
+    for unit in "KMG":
+        if round(value, 1) < 1000:
+            return f"{value:.1f}{unit}"
+        value /= 1000
+    return f"{value:.1f}T"
+
+
+def size(bytes: float) -> str:
+    """170498071 → `170.5 MB`. Units of 1000."""
+    if bytes < 1000:
+        return f"{bytes:.0f} B"
+    for unit in ("kB", "MB"):
+        bytes /= 1000
+        if round(bytes, 1) < 1000:
+            return f"{bytes:.1f} {unit}"
+    return f"{bytes / 1000:.1f} GB"
+
+
+def weights_size(params: int) -> str:
+    """What the parameters weigh as float32, four bytes each: 62006 → `0.25 MB`."""
+    return f"{4 * params / 1e6:.2f} MB" if params < 2_500_000 else f"{4 * params / 1e6:.1f} MB"
+
+
+def duration(seconds: float | None) -> str:
+    """2363 → `0h-39m-23s`, as the published table writes it."""
+    if seconds is None:
+        return NOTHING
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}h-{minutes % 60:02d}m-{rest:02d}s"
+
+
+def time_left(seconds: float | None) -> str:
+    """A rough time to come: `12s`, `4m 05s`, `3h 20m`, `2d 4h`."""
+    if seconds is None:
+        return NOTHING
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes == 0:
+        return f"{rest}s"
+    if minutes < 60:
+        return f"{minutes}m {rest:02d}s"
+    if minutes < 48 * 60:
+        return f"{minutes // 60}h {minutes % 60:02d}m"
+    return f"{minutes // 1440}d {minutes % 1440 // 60}h"
+
+
+def speed(images_per_second: float | None) -> str:
+    """`12,345 images/s`."""
+    if images_per_second is None:
+        return f"{NOTHING} images/s"
+    return f"{images_per_second:,.0f} images/s" if images_per_second >= 10 else f"{images_per_second:.1f} images/s"
+
+
+def loss(value: float | None) -> str:
+    """Four digits are as much as an eye can follow."""
+    return NOTHING if value is None else f"{value:.4f}"
+
+
+def rate(learning_rate: float | None) -> str:
+    """A learning rate: `0.01`, `0.00988`, `2.5e-06`."""
+    return NOTHING if learning_rate is None else f"{learning_rate:.3g}"
+
+
+def several(number: int, thing: str) -> str:
+    """`1 run`, `2 runs`."""
+    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
+
+
+def listing(words: Sequence[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)
+
+
+def farewell(run: Run) -> str:
+    """What the shell shows of a run that was in flight when the app closed."""
+    inside = min(run.epochs_done + 1, run.recipe.epochs)
+    return f"{run.model}: saved in epoch {inside} of {run.recipe.epochs}, goes on at the next start"
