@@ -14,3 +14,15 @@ class UsageProblem(Problem):
     """The words of the command, a form or a file are not of the form they should have."""
 
     status = 2
+
+
+class StoreError(Problem):
+    """The files under the home are not as they should be, or cannot be read or written."""
+
+
+class DiskFull(StoreError):
+    """There is no room left where the home lies. What was acknowledged before is whole."""
+
+
+class UnknownRun(UsageProblem):
+    """No run has this id, or several begin with it."""

@@ -75,7 +75,7 @@ class Run(Struct, frozen=True, kw_only=True):
     status: Status = "queued"
     dataset: DatasetName = "cifar10"
     recipe: Recipe = Recipe()
-    seed: Annotated[int, Meta(ge=0, lt=2**63)] = 0
+    seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 0
     device: str = ""  # in words, e.g. "cpu" or "NVIDIA H100"; empty until it begins
     params: int = 0
     epochs_done: int = 0

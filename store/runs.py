@@ -2,24 +2,61 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from threading import RLock
 from types import TracebackType
 from typing import Self
 
-from store.records import Epoch, Run
+from msgspec.structs import replace
+
+from store import documents, files, ids, inbox
+from store.errors import DiskFull, StoreError, UnknownRun
+from store.history import History
+from store.owner import Owner, Ownership, StoreInUse, owner_of
+from store.records import Epoch, Run, summarise
+from store.rows import Rows
+
+__all__ = ["DiskFull", "Owner", "RunStore", "StoreError", "StoreInUse", "UnknownRun"]
 
 
 class RunStore:
-    """All runs under one home. Safe to use from several threads of the process that opened it."""
+    """All runs under one home. Safe to use from several threads of the process that opened it.
+
+    Methods raise StoreError (DiskFull when there is no room) when the disk refuses; what was acknowledged before stays.
+    """
 
     home: Path
     writable: bool
+
+    def __init__(self, home: Path, ownership: Ownership | None) -> None:
+        """Use `open`."""
+        self.home, self.writable = home, ownership is not None
+        self._ownership = ownership
+        self._guard = RLock()  # held while results.json is written; reading what is known does not wait for it
+        self._rows = Rows(home, writable=self.writable)
 
     @classmethod
     def open(cls, home: Path, *, write: bool = True) -> Self:
         """Open the store. `write` takes the lock, or raises StoreInUse which names the owner; runs that a dead owner
         left running become interrupted. Without `write` nothing is locked and no file is changed or made."""
-        raise NotImplementedError
+        with files.explained(home):
+            if home.exists() and not home.is_dir():
+                raise StoreError(f"{home} is a file; --home names a folder")
+            if not write:
+                return cls(home, None)
+            files.make_folder(home)
+            ownership = Ownership(home)
+            try:
+                files.make_folder(home / "runs")
+                store = cls(home, ownership)
+                for run in [run for run in store.runs() if run.status == "running"]:
+                    store.save(replace(run, status="interrupted"))
+            except BaseException:
+                ownership.release()
+                raise
+            return store
 
     def __enter__(self) -> Self:
         return self
@@ -28,36 +65,128 @@ class RunStore:
         self.close()
 
     def close(self) -> None:
-        """Let go of the lock. Closing twice is harmless."""
+        """Let go of the lock. Closing twice is harmless. What is known can still be read."""
+        with self._guard:
+            if self._ownership is not None:
+                self._ownership.release()
+            self._ownership, self.writable = None, False
+
+    @property
+    def notices(self) -> list[str]:
+        """What a user should know: what was restored, what cannot be read. One line each."""
+        return self._rows.notices
+
+    def owner(self) -> Owner | None:
+        """Who seems to own the store, when it is not this process; for showing."""
+        return None if self.writable else owner_of(self.home)
+
+    def refresh(self) -> bool:
+        """Look at results.json again if it changed, to follow the owner. Returns whether it did."""
+        with self._guard, files.explained(self.home):
+            return not self.writable and self._rows.refresh()
 
     def new_id(self) -> str:
         """A short id that no run has and that can be typed."""
-        raise NotImplementedError
+        return next(
+            id
+            for id in ids.candidates()
+            if self._rows.get(id) is None and not inbox.path_of(self.home, id).exists() and not self.folder(id).exists()
+        )
 
     def folder(self, id: str) -> Path:
         """Where a run keeps its epochs, checkpoints, weights and log. It exists once the run is added."""
-        raise NotImplementedError
+        return documents.folder_of(self.home, id)
 
     def add(self, run: Run) -> None:
         """Acknowledge a new run: once this returns, it is on disk."""
+        with self._writing():
+            if self._rows.get(run.id) or History(self.folder(run.id)).read():
+                raise StoreError(f"there is a run with the id {run.id} already")
+            self._rows.put(run)
 
     def save(self, run: Run) -> None:
-        """Acknowledge a newer snapshot of a run."""
+        """Acknowledge a newer snapshot of a run. What its epochs tell is taken from them."""
+        with self._writing():
+            epochs = self._rows.epochs(self._rows.row(run.id))
+            # A run that is over may have come without epochs: from a file of weights.
+            self._rows.put(summarise(run, list(epochs)) if epochs or not run.is_over else run)
 
     def remove(self, id: str) -> None:
         """Forget a run and delete its folder."""
+        with self._writing():
+            self._rows.remove(id)
+            folder = self.folder(id)
+            if folder.is_dir():
+                files.disk.unlink(folder / documents.NAME)  # first: without it, the folder is no run any more
+                files.disk.sync_folder(folder)
+                files.remove_tree(folder)
+                files.disk.sync_folder(folder.parent)
 
     def runs(self) -> list[Run]:
         """Every run, oldest first. What is known of a run in flight comes from its epochs."""
-        raise NotImplementedError
+        with files.explained(self.home):
+            return [self._rows.completed(row) for row in self._rows.all()]
 
     def run(self, id: str) -> Run:
         """One run by its id or an unambiguous beginning of it. Raises UnknownRun, which names near misses."""
-        raise NotImplementedError
+        with files.explained(self.home):
+            return self._rows.completed(self._rows.find(id))
 
     def epochs(self, id: str) -> list[Epoch]:
         """The epochs of a run, first to last."""
-        raise NotImplementedError
+        with files.explained(self.home):
+            return list(self._rows.epochs(self._rows.row(id)))
 
     def append(self, id: str, epoch: Epoch) -> None:
-        """Acknowledge an epoch: once this returns, its line is on disk. Its cost does not grow with the store."""
+        """Acknowledge an epoch: once this returns, its line is on disk. Its cost does not grow with the store.
+
+        An epoch that is there already, with the same result, is acknowledged again. Raises StoreError for any other
+        number than the next one (`rewind` makes room), and for NaN.
+        """
+        self._check_writable()
+        row = self._rows.row(id)
+        with files.explained(self.folder(id)):
+            self._rows.history(row).append(epoch)
+        if row.run.is_over:  # a last word after the run was stopped: the row tells it, too
+            self.save(row.run)
+
+    def rewind(self, id: str, epochs: int) -> None:
+        """Keep the first `epochs` epochs of a run and forget later ones, in one step: for going on from an older
+        checkpoint. A run that has no more than that stays as it is."""
+        with self._writing():
+            row = self._rows.row(id)
+            self._rows.history(row).rewind(epochs)
+            if row.run.is_over:
+                self.save(row.run)
+
+    def receive(self) -> list[Run]:
+        """Take in the runs that other programs laid in the inbox. Returns the new ones, oldest first."""
+        with self._writing():
+            received: list[Run] = []
+            for letter in inbox.take(self.home, self.notices):
+                if self._rows.get(letter.run.id) is None:  # else we were killed after adding it
+                    try:
+                        self.add(letter.run)
+                    except DiskFull:
+                        raise
+                    except StoreError as error:
+                        inbox.refuse(letter.path, error, self.notices)
+                        continue
+                    received.append(letter.run)
+                inbox.done(letter)
+            return received
+
+    def adopt(self, run: Run) -> None:
+        """Take back a run whose folder is there and whose row is lost."""
+        with self._writing():
+            self._rows.put(run)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        with self._guard, files.explained(self.home):
+            self._check_writable()
+            yield
+
+    def _check_writable(self) -> None:
+        if not self.writable:
+            raise StoreError(f"the store {self.home} is open for reading only")

@@ -1,0 +1,76 @@
+"""How a run lies on the disk: a document of results.json and the run.json of its own folder, from which the document
+can be made again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from store import files
+from store.errors import StoreError, UnknownRun
+from store.history import check_finite
+from store.ids import is_id
+from store.records import Run
+from store.schema import SCHEMA, bring_forward, new_tables
+from store.storage import Damaged, Tables, read_tables
+
+NAME = "run.json"
+
+
+def to_document(run: Run) -> dict[str, Any]:
+    """The document of a run. Raises StoreError when the run could not be read back."""
+    check_finite(run)
+    document: dict[str, Any] = msgspec.to_builtins(run)
+    from_document(document)
+    return document
+
+
+def from_document(document: Any) -> Run:
+    """The run of a document; keys that we do not know are dropped. Raises StoreError when a value is not valid."""
+    try:
+        run = msgspec.convert(document, Run)
+    except msgspec.ValidationError as error:
+        raise StoreError(str(error)) from error
+    if not is_id(run.id):
+        raise StoreError(f"{run.id!r} cannot be the id of a run")
+    return run
+
+
+def folder_of(home: Path, id: str) -> Path:
+    """Where a run keeps what is its own. Raises UnknownRun for what cannot be an id."""
+    if not is_id(id):
+        raise UnknownRun(f"{id!r} cannot be the id of a run")
+    return home / "runs" / id
+
+
+def write_run(folder: Path, document: dict[str, Any]) -> None:
+    """Write run.json. Raises OSError."""
+    files.replace(folder / NAME, msgspec.json.encode({"schema": SCHEMA, "run": document}))
+
+
+def read_run(folder: Path) -> Run:
+    """The run that a folder belongs to, from its run.json. Raises StoreError when there is none that can be read."""
+    path = folder / NAME
+    try:
+        content = read_tables(path)
+    except FileNotFoundError:
+        raise StoreError(f"{folder} has no {NAME}") from None
+    except (OSError, Damaged) as error:
+        raise StoreError(f"{path} cannot be read: {error}") from error
+    if not isinstance(content, dict) or "run" not in content:
+        raise StoreError(f"{path} does not hold a run")
+    tables: Tables = new_tables() | {"runs": {"1": content["run"]}}
+    tables["meta"]["1"]["schema"] = content.get("schema")
+    bring_forward(tables, path)
+    run = from_document(tables["runs"]["1"])
+    if run.id != folder.name:
+        raise StoreError(f"{path} is of run {run.id}")
+    return run
+
+
+def run_folders(home: Path) -> list[Path]:
+    """The folders of all runs, by name."""
+    folder = home / "runs"
+    return sorted(inside for inside in folder.iterdir() if inside.is_dir()) if folder.is_dir() else []
