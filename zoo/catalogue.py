@@ -1,15 +1,15 @@
 """The catalogue: one row a model. It needs no torch, so listing models costs nothing.
 
 The first 36 rows are the published table, in its order: accuracy, GPU and time are the published ones (best test
-accuracy over 200 epochs of the published recipe). `params` is `sum(p.numel() for p in network.parameters())`; `count`
-says who gave that number. `macs` are the multiply-accumulates of Conv2d and Linear modules for one image.
+accuracy over 200 epochs of the published recipe). The rows after them are additions, which no table has published.
+`params`, `macs` and `activations` are what zoo.measure.measure finds, and a test holds them to it.
 """
 
 from __future__ import annotations
 
 import ast
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -43,11 +43,13 @@ class Card:
     name: str
     family: str
     config: str  # what tells this model from its family, as published; empty where the name says it all
-    params: int
-    macs: int  # multiply-accumulates of one forward pass of one image
+    params: int  # sum(p.numel() for p in network.parameters())
+    macs: int  # multiply-accumulates of Conv2d and Linear modules in one forward pass of one image
+    activations: int  # bytes that one training image keeps until the backward pass, in fp32
     count: str  # who gave the number of parameters: "published", "ours", or a source
     paper: Paper
     published: Published | None = None  # None for an addition to the published table
+    without_gradient: tuple[str, ...] = ()  # parameters that are counted but never used
 
     @property
     def year(self) -> int:
@@ -68,70 +70,92 @@ class UnknownModel(LookupError):
     """No model is called so. The message names near misses."""
 
 
+# fmt: off
 PAPERS = {
-    "lenet": Paper(
-        "Gradient-Based Learning Applied to Document Recognition",
-        "LeCun, Bottou, Bengio and Haffner",
-        1998,
-        "https://doi.org/10.1109/5.726791",
-    ),
-    "resnet": Paper(
-        "Deep Residual Learning for Image Recognition",
-        "He, Zhang, Ren and Sun",
-        2015,
-        "https://arxiv.org/abs/1512.03385",
-    ),
+    # family              title                                                                                 authors                                           year  link
+    "lenet":        Paper("Gradient-Based Learning Applied to Document Recognition",                            "LeCun, Bottou, Bengio and Haffner",              1998, "https://doi.org/10.1109/5.726791"),
+    "alexnet":      Paper("ImageNet Classification with Deep Convolutional Neural Networks",                    "Krizhevsky, Sutskever and Hinton",               2012, "https://doi.org/10.1145/3065386"),
+    "vgg":          Paper("Very Deep Convolutional Networks for Large-Scale Image Recognition",                 "Simonyan and Zisserman",                         2014, "https://arxiv.org/abs/1409.1556"),
+    "googlenet":    Paper("Going Deeper with Convolutions",                                                     "Szegedy, Liu, Jia and others",                   2014, "https://arxiv.org/abs/1409.4842"),
+    "mobilenet":    Paper("MobileNets: Efficient Convolutional Neural Networks for Mobile Vision Applications", "Howard, Zhu, Chen and others",                   2017, "https://arxiv.org/abs/1704.04861"),
+    "mobilenetv2":  Paper("MobileNetV2: Inverted Residuals and Linear Bottlenecks",                             "Sandler, Howard, Zhu, Zhmoginov and Chen",       2018, "https://arxiv.org/abs/1801.04381"),
+    "mobilenetv3":  Paper("Searching for MobileNetV3",                                                          "Howard, Sandler, Chu and others",                2019, "https://arxiv.org/abs/1905.02244"),
+    "shufflenet":   Paper("ShuffleNet: An Extremely Efficient Convolutional Neural Network for Mobile Devices", "Zhang, Zhou, Lin and Sun",                       2017, "https://arxiv.org/abs/1707.01083"),
+    "efficientnet": Paper("EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks",           "Tan and Le",                                     2019, "https://arxiv.org/abs/1905.11946"),
+    "resnet":       Paper("Deep Residual Learning for Image Recognition",                                       "He, Zhang, Ren and Sun",                         2015, "https://arxiv.org/abs/1512.03385"),
+    "resnext":      Paper("Aggregated Residual Transformations for Deep Neural Networks",                       "Xie, Girshick, Dollár, Tu and He",               2016, "https://arxiv.org/abs/1611.05431"),
+    "regnet":       Paper("Designing Network Design Spaces",                                                    "Radosavovic, Kosaraju, Girshick, He and Dollár", 2020, "https://arxiv.org/abs/2003.13678"),
+    "densenet":     Paper("Densely Connected Convolutional Networks",                                           "Huang, Liu, van der Maaten and Weinberger",      2016, "https://arxiv.org/abs/1608.06993"),
+    "senet":        Paper("Squeeze-and-Excitation Networks",                                                    "Hu, Shen, Albanie, Sun and Wu",                  2017, "https://arxiv.org/abs/1709.01507"),
+    "pnasnet":      Paper("Progressive Neural Architecture Search",                                             "Liu, Zoph, Neumann and others",                  2017, "https://arxiv.org/abs/1712.00559"),
+    "dla":          Paper("Deep Layer Aggregation",                                                             "Yu, Wang, Shelhamer and Darrell",                2017, "https://arxiv.org/abs/1707.06484"),
+    "dpn":          Paper("Dual Path Networks",                                                                 "Chen, Li, Xiao, Jin, Yan and Feng",              2017, "https://arxiv.org/abs/1707.01629"),
+    "vit":          Paper("An Image is Worth 16x16 Words: Transformers for Image Recognition at Scale",         "Dosovitskiy, Beyer, Kolesnikov and others",      2020, "https://arxiv.org/abs/2010.11929"),
 }
+# fmt: on
 
 PUBLISHED, OURS = "published", "ours"
 
 # fmt: off
-_ROWS = (
-    # id                   name                  config                family              params           macs  count      accuracy  gpu         seconds
-    ("lenet",             "LeNet",              "",                   "lenet",            62_006,       651_720, PUBLISHED, 0.7474,   "RTX 3060",    2363),
-    ("alexnet",           "AlexNet",            "",                   "alexnet",      35_855_178,   200_515_584, OURS,      0.9039,   "RTX 3060",    4664),
-    ("vgg11",             "VGG-11",             "",                   "vgg",           9_231_114,   152_769_536, OURS,      0.9223,   "RTX 3060",    4223),
-    ("vgg13",             "VGG-13",             "",                   "vgg",           9_416_010,   228_267_008, OURS,      0.9368,   "RTX 3060",    5955),
-    ("vgg16",             "VGG-16",             "",                   "vgg",          14_728_266,   313_201_664, OURS,      0.9335,   "RTX 3060",    6924),
-    ("vgg19",             "VGG-19",             "",                   "vgg",          20_040_522,   398_136_320, OURS,      0.9334,   "RTX 3060",    7820),
-    ("googlenet",         "GoogLeNet",          "",                   "googlenet",     6_166_250, 1_521_756_160, PUBLISHED, 0.9494,   "RTX 3060",   31316),
-    ("mobilenet",         "MobileNet",          "",                   "mobilenet",     3_217_226,    46_354_432, OURS,      0.9151,   "RTX 3060",    5698),
-    ("mobilenetv2",       "MobileNet V2",       "",                   "mobilenetv2",   2_296_922,    91_154_944, OURS,      0.9399,   "RTX 3060",   10286),
-    ("mobilenetv3_large", "MobileNet V3-Large", "",                   "mobilenetv3",   3_884_328,    22_511_712, PUBLISHED, 0.9028,   "RTX 3060",    6697),
-    ("mobilenetv3_small", "MobileNet V3-Small", "",                   "mobilenetv3",   1_843_272,     6_075_168, PUBLISHED, 0.8715,   "RTX 3060",    4481),
-    ("shufflenet_g1",     "ShuffleNet_G1",      "",                   "shufflenet",      960_130,    43_956_864, PUBLISHED, 0.9133,   "RTX 3060",    6266),
-    ("shufflenet_g2",     "ShuffleNet_G2",      "",                   "shufflenet",      940_282,    43_153_728, PUBLISHED, 0.9120,   "RTX 3060",   14231),
-    ("shufflenet_g3",     "ShuffleNet_G3",      "",                   "shufflenet",      913_762,    42_000_768, PUBLISHED, 0.9101,   "RTX 3060",   17241),
-    ("shufflenet_g4",     "ShuffleNet_G4",      "",                   "shufflenet",      889_658,    40_941_184, PUBLISHED, 0.9066,   "RTX 3090",    8381),
-    ("shufflenet_g8",     "ShuffleNet_G8",      "",                   "shufflenet",      912_562,    42_114_048, PUBLISHED, 0.9051,   "RTX 3090",   11141),
-    ("efficientnet",      "EfficientNet",       "",                   "efficientnet",  3_599_686,    30_331_392, PUBLISHED, 0.9197,   "RTX 3090",    8375),
-    ("resnet18",          "ResNet-18",          "",                   "resnet",       11_173_962,   555_422_720, OURS,      0.9415,   "RTX 3060",   12654),
-    ("resnet50",          "ResNet-50",          "",                   "resnet",       23_520_842, 1_297_829_888, OURS,      0.9448,   "RTX 3060",   16738),
-    ("resnet101",         "ResNet-101",         "",                   "resnet",       42_512_970, 2_509_983_744, OURS,      0.9448,   "RTX 3060",   24803),
-    ("resnext29",         "ResNeXt-29",         "[3,3,3] c=2 bw=64",  "resnext",       9_128_778, 1_409_492_992, PUBLISHED, 0.9467,   "RTX 3090",   24032),
-    ("regnetx_200mf",     "RegNetX_200MF",      "",                   "regnet",        2_321_946,   223_317_600, PUBLISHED, 0.9389,   "RTX 3060",   18354),
-    ("densenet121_k12",   "DenseNet-121",       "[6,12,24,16] k=12",  "densenet",      1_000_618,   125_341_440, OURS,      0.9351,   "RTX 3060",   12753),
-    ("densenet121_k16",   "DenseNet-121",       "[6,12,24,16] k=16",  "densenet",      1_762_954,   222_532_608, OURS,      0.9411,   "RTX 3060",   16851),
-    ("densenet121_k24",   "DenseNet-121",       "[6,12,24,16] k=24",  "densenet",      3_930_826,   500_030_976, OURS,      0.9434,   "RTX 3090",   11291),
-    ("densenet121_k32",   "DenseNet-121",       "[6,12,24,16] k=32",  "densenet",      6_956_298,   888_350_720, OURS,      0.9537,   "RTX 3090",   13814),
-    ("densenet169_k32",   "DenseNet-169",       "[6,12,32,32] k=32",  "densenet",     12_493_322, 1_059_799_296, OURS,      0.9501,   "RTX 3090",   16572),
-    ("senet18",           "SENet-18",           "",                   "senet",        11_260_354,   555_509_760, PUBLISHED, 0.9425,   "RTX 3090",   13600),
-    ("pnasnet_a",         "PNASNetA",           "",                   "pnasnet",         130_646,    28_037_856, PUBLISHED, 0.8434,   "RTX 3060",   10554),
-    ("pnasnet_b",         "PNASNetB",           "",                   "pnasnet",         451_626,    74_474_752, PUBLISHED, 0.9141,   "RTX 3060",   16370),
-    ("dla",               "DLA",                "",                   "dla",          16_291_386, 1_030_935_552, PUBLISHED, 0.9447,   "RTX 3060",   20208),
-    ("dpn26",             "DPN-26",             "",                   "dpn",          11_574_842,   665_050_880, PUBLISHED, 0.9405,   "RTX 3060",   24673),
-    ("dpn92",             "DPN-92",             "",                   "dpn",          34_236_634, 2_042_422_272, PUBLISHED, 0.9473,   "RTX 3090",   30025),
-    ("vit_h1_l1",         "Vision Transformer", "[heads=1,layers=1]", "vit",           7_185_418,   462_429_696, OURS,      0.7485,   "RTX 3060",    5981),
-    ("vit_h1_l8",         "Vision Transformer", "[heads=1,layers=8]", "vit",          56_800_522, 3_682_868_736, OURS,      0.8417,   "RTX 3060",   29304),
-    ("vit_h4_l2",         "Vision Transformer", "[heads=4,layers=2]", "vit",          14_273_290,   922_492_416, OURS,      0.8153,   "RTX 3090",    5571),
+_PUBLISHED_ROWS = (
+    # id                   name                  config                family              params           macs  activations  count      accuracy  gpu         seconds
+    ("lenet",             "LeNet",              "",                   "lenet",            62_006,       651_720,      57_232, PUBLISHED, 0.7474,   "RTX 3060",    2363),
+    ("alexnet",           "AlexNet",            "",                   "alexnet",      35_855_178,   200_515_584,           0, OURS,      0.9039,   "RTX 3060",    4664),
+    ("vgg11",             "VGG-11",             "",                   "vgg",           9_231_114,   152_769_536,           0, OURS,      0.9223,   "RTX 3060",    4223),
+    ("vgg13",             "VGG-13",             "",                   "vgg",           9_416_010,   228_267_008,           0, OURS,      0.9368,   "RTX 3060",    5955),
+    ("vgg16",             "VGG-16",             "",                   "vgg",          14_728_266,   313_201_664,           0, OURS,      0.9335,   "RTX 3060",    6924),
+    ("vgg19",             "VGG-19",             "",                   "vgg",          20_040_522,   398_136_320,           0, OURS,      0.9334,   "RTX 3060",    7820),
+    ("googlenet",         "GoogLeNet",          "",                   "googlenet",     6_166_250, 1_521_756_160,           0, PUBLISHED, 0.9494,   "RTX 3060",   31316),
+    ("mobilenet",         "MobileNet",          "",                   "mobilenet",     3_217_226,    46_354_432,           0, OURS,      0.9151,   "RTX 3060",    5698),
+    ("mobilenetv2",       "MobileNet V2",       "",                   "mobilenetv2",   2_296_922,    91_154_944,           0, OURS,      0.9399,   "RTX 3060",   10286),
+    ("mobilenetv3_large", "MobileNet V3-Large", "",                   "mobilenetv3",   3_884_328,    22_511_712,           0, PUBLISHED, 0.9028,   "RTX 3060",    6697),
+    ("mobilenetv3_small", "MobileNet V3-Small", "",                   "mobilenetv3",   1_843_272,     6_075_168,           0, PUBLISHED, 0.8715,   "RTX 3060",    4481),
+    ("shufflenet_g1",     "ShuffleNet_G1",      "",                   "shufflenet",      960_130,    43_956_864,           0, PUBLISHED, 0.9133,   "RTX 3060",    6266),
+    ("shufflenet_g2",     "ShuffleNet_G2",      "",                   "shufflenet",      940_282,    43_153_728,           0, PUBLISHED, 0.9120,   "RTX 3060",   14231),
+    ("shufflenet_g3",     "ShuffleNet_G3",      "",                   "shufflenet",      913_762,    42_000_768,           0, PUBLISHED, 0.9101,   "RTX 3060",   17241),
+    ("shufflenet_g4",     "ShuffleNet_G4",      "",                   "shufflenet",      889_658,    40_941_184,           0, PUBLISHED, 0.9066,   "RTX 3090",    8381),
+    ("shufflenet_g8",     "ShuffleNet_G8",      "",                   "shufflenet",      912_562,    42_114_048,           0, PUBLISHED, 0.9051,   "RTX 3090",   11141),
+    ("efficientnet",      "EfficientNet",       "",                   "efficientnet",  3_599_686,    30_331_392,           0, PUBLISHED, 0.9197,   "RTX 3090",    8375),
+    ("resnet18",          "ResNet-18",          "",                   "resnet",       11_173_962,   555_422_720,   4_700_160, OURS,      0.9415,   "RTX 3060",   12654),
+    ("resnet50",          "ResNet-50",          "",                   "resnet",       23_520_842, 1_297_829_888,  25_513_984, OURS,      0.9448,   "RTX 3060",   16738),
+    ("resnet101",         "ResNet-101",         "",                   "resnet",       42_512_970, 2_509_983_744,  38_883_328, OURS,      0.9448,   "RTX 3060",   24803),
+    ("resnext29",         "ResNeXt-29",         "[3,3,3] c=2 bw=64",  "resnext",       9_128_778, 1_409_492_992,           0, PUBLISHED, 0.9467,   "RTX 3090",   24032),
+    ("regnetx_200mf",     "RegNetX_200MF",      "",                   "regnet",        2_321_946,   223_317_600,           0, PUBLISHED, 0.9389,   "RTX 3060",   18354),
+    ("densenet121_k12",   "DenseNet-121",       "[6,12,24,16] k=12",  "densenet",      1_000_618,   125_341_440,           0, OURS,      0.9351,   "RTX 3060",   12753),
+    ("densenet121_k16",   "DenseNet-121",       "[6,12,24,16] k=16",  "densenet",      1_762_954,   222_532_608,           0, OURS,      0.9411,   "RTX 3060",   16851),
+    ("densenet121_k24",   "DenseNet-121",       "[6,12,24,16] k=24",  "densenet",      3_930_826,   500_030_976,           0, OURS,      0.9434,   "RTX 3090",   11291),
+    ("densenet121_k32",   "DenseNet-121",       "[6,12,24,16] k=32",  "densenet",      6_956_298,   888_350_720,           0, OURS,      0.9537,   "RTX 3090",   13814),
+    ("densenet169_k32",   "DenseNet-169",       "[6,12,32,32] k=32",  "densenet",     12_493_322, 1_059_799_296,           0, OURS,      0.9501,   "RTX 3090",   16572),
+    ("senet18",           "SENet-18",           "",                   "senet",        11_260_354,   555_509_760,           0, PUBLISHED, 0.9425,   "RTX 3090",   13600),
+    ("pnasnet_a",         "PNASNetA",           "",                   "pnasnet",         130_646,    28_037_856,           0, PUBLISHED, 0.8434,   "RTX 3060",   10554),
+    ("pnasnet_b",         "PNASNetB",           "",                   "pnasnet",         451_626,    74_474_752,           0, PUBLISHED, 0.9141,   "RTX 3060",   16370),
+    ("dla",               "DLA",                "",                   "dla",          16_291_386, 1_030_935_552,           0, PUBLISHED, 0.9447,   "RTX 3060",   20208),
+    ("dpn26",             "DPN-26",             "",                   "dpn",          11_574_842,   665_050_880,           0, PUBLISHED, 0.9405,   "RTX 3060",   24673),
+    ("dpn92",             "DPN-92",             "",                   "dpn",          34_236_634, 2_042_422_272,           0, PUBLISHED, 0.9473,   "RTX 3090",   30025),
+    ("vit_h1_l1",         "Vision Transformer", "[heads=1,layers=1]", "vit",           7_185_418,   462_429_696,           0, OURS,      0.7485,   "RTX 3060",    5981),
+    ("vit_h1_l8",         "Vision Transformer", "[heads=1,layers=8]", "vit",          56_800_522, 3_682_868_736,           0, OURS,      0.8417,   "RTX 3060",   29304),
+    ("vit_h4_l2",         "Vision Transformer", "[heads=4,layers=2]", "vit",          14_273_290,   922_492_416,           0, OURS,      0.8153,   "RTX 3090",    5571),
+)
+
+# Additions, in the order in which they are listed. `count` names the public source that has the same number of parameters.
+_ADDITIONS: tuple[tuple[str, str, str, str, int, int, int, str], ...] = (
+    # id                   name                  config                family              params           macs  activations  count
 )
 # fmt: on
 
+_WITHOUT_GRADIENT = {
+    # The first block does not expand, but the published count includes the expansion that it skips.
+    "efficientnet": ("stages.0.0.expand.0.weight", "stages.0.0.expand.1.weight", "stages.0.0.expand.1.bias"),
+}
 
-def _cards() -> Iterable[Card]:
-    for id, name, config, family, params, macs, count, accuracy, gpu, seconds in _ROWS:
+
+def _cards() -> Iterator[Card]:
+    for id, name, config, family, params, macs, activations, count, accuracy, gpu, seconds in _PUBLISHED_ROWS:
         published = Published(accuracy, gpu, seconds, params if count == PUBLISHED else None)
-        yield Card(id, name, family, config, params, macs, count, PAPERS[family], published)
+        unused = _WITHOUT_GRADIENT.get(id, ())
+        yield Card(id, name, family, config, params, macs, activations, count, PAPERS[family], published, unused)
+    for id, name, config, family, params, macs, activations, count in _ADDITIONS:
+        yield Card(id, name, family, config, params, macs, activations, count, PAPERS[family])
 
 
 CARDS: dict[str, Card] = {card.id: card for card in _cards()}
