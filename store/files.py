@@ -81,15 +81,48 @@ def write_new(path: Path, data: bytes) -> None:
 
 def replace(path: Path, data: bytes) -> None:
     """Give a file new content in one step: at every moment, also after a power cut, it has the old or the new one."""
+    with replacing(path) as file:
+        file.write(data)
+
+
+@contextmanager
+def replacing(path: Path, *, keep: Path | None = None) -> Iterator[Writer]:
+    """As `replace`, for content that is written piece by piece inside the block.
+
+    The content before is kept under the name `keep`, if one is given: between the two renames only that one is there.
+    """
     beside = path.with_name(path.name + ".tmp")
     try:
-        write_new(beside, data)
+        fd = disk.create(beside)
+        try:
+            disk.truncate(fd, 0)
+            yield Writer(fd)
+            disk.sync(fd)
+        finally:
+            os.close(fd)
+        if keep and path.exists():
+            disk.rename(path, keep)
         disk.rename(beside, path)
-    except OSError:
+    except BaseException:
         with suppress(OSError):
             disk.unlink(beside)
         raise
     disk.sync_folder(path.parent)
+
+
+class Writer:
+    """A file that is being written, through `disk`."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd, self._size = fd, 0
+
+    def write(self, data: bytes) -> int:
+        disk.write(self._fd, data, self._size)
+        self._size += len(data)
+        return len(data)
+
+    def flush(self) -> None:
+        """Nothing waits in memory here."""
 
 
 def second_name(path: Path, name: Path) -> None:

@@ -6,7 +6,6 @@ any moment leaves a whole one. They load with `weights_only=True`: a checkpoint 
 
 from __future__ import annotations
 
-import os
 import pickle
 import zipfile
 from collections.abc import Mapping
@@ -17,7 +16,7 @@ import msgspec
 import safetensors.torch
 import torch
 
-from store.files import swap_in
+from store import files
 from store.records import Epoch
 from trainer.engine import Plan
 from trainer.state import State, Weights, generator_of
@@ -47,13 +46,8 @@ def save(folder: Path, state: State, plan: Plan) -> None:
         "generator": generator_of(device).get_state(),
         "plan": msgspec.to_builtins(plan),
     }
-    newest = folder / NEWEST
-
-    def keep_the_one_before() -> None:
-        if newest.exists():
-            os.replace(newest, folder / BEFORE)
-
-    swap_in(newest, lambda file: torch.save(content, file), before_swap=keep_the_one_before)
+    with files.replacing(folder / NEWEST, keep=folder / BEFORE) as file:
+        torch.save(content, file)
 
 
 def load(path: Path) -> dict[str, Any]:
@@ -111,4 +105,4 @@ def remove(folder: Path) -> None:
 def write_weights(path: Path, weights: Weights) -> None:
     """Write a state dict as safetensors: contiguous, on the CPU, the same bytes for the same weights."""
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
-    swap_in(path, lambda file: file.write(safetensors.torch.save(plain)))
+    files.replace(path, safetensors.torch.save(plain))

@@ -35,16 +35,22 @@ def parse_devices(text: str | None) -> list[str]:
 
 def gpu_count() -> int:
     """How many NVIDIA GPUs this process may use, asked of the driver; 0 where there is none."""
-    import pynvml
-
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
         return len([word for word in visible.split(",") if word.strip() not in {"", "-1"}])
+    return len(gpu_names())
+
+
+def gpu_names() -> list[str]:
+    """The NVIDIA GPUs of this machine, asked of the driver."""
+    import pynvml
+
     try:
         pynvml.nvmlInit()
-        return int(pynvml.nvmlDeviceGetCount())
+        handles = [pynvml.nvmlDeviceGetHandleByIndex(index) for index in range(pynvml.nvmlDeviceGetCount())]
+        return [str(pynvml.nvmlDeviceGetName(handle)) for handle in handles]
     except pynvml.NVMLError:
-        return 0
+        return []
 
 
 def cpu_threads() -> int:

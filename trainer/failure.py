@@ -7,22 +7,24 @@ import traceback
 from datetime import UTC, datetime
 from pathlib import Path
 
-from store.errors import Problem
+from store.errors import DiskFull, Problem
 
 
 def in_words(error: Exception) -> str:
     """One line that says what went wrong."""
-    if isinstance(error, Problem):
-        return str(error)
     if is_disk_full(error):
         return "the disk is full; the last checkpoint is kept, and the run can go on when there is room"
+    if isinstance(error, Problem):
+        return str(error)
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
 
 def is_disk_full(error: BaseException) -> bool:
     """Was it the disk, or the user's share of it, that had no room?"""
-    return isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}
+    return isinstance(error, DiskFull) or (
+        isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}
+    )
 
 
 def write_log(folder: Path, error: Exception) -> None:

@@ -182,7 +182,7 @@ class JobQueue:
         for worker in self._workers:
             if worker.ident is not None:
                 worker.join(max(0.0, until - time.monotonic()))
-        return [self._newest[id] for id in in_flight]
+        return [run for run in (self._newest[id] for id in in_flight) if run.status in {"running", "interrupted"}]
 
     def is_working(self) -> bool:
         """A worker thread is still alive. Python must then be left by `os._exit`, or it aborts inside a torch call."""

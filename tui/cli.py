@@ -19,6 +19,8 @@ from trainer.device import parse_devices
 from tui.session import Session, default_home
 from zoo import UnknownModel
 
+log = logging.getLogger("cifar-tui")
+
 COMMANDS = ("models", "train", "resume", "queue", "results", "show", "data", "doctor")
 """In the order of the help. Each is the click command of that name in tui/commands/<name>.py."""
 
@@ -56,11 +58,12 @@ class Program(click.Group):
 @click.pass_context
 def program(ctx: click.Context, home: Path | None, data: str | None, device: str | None) -> None:
     """Train, watch and compare networks on CIFAR-10. Without a command: the app."""
-    ctx.obj = Session(home=home or default_home(), data=data, devices=tuple(parse_devices(device)))
+    ctx.obj = session = Session(home=home or default_home(), data=data, devices=tuple(parse_devices(device)))
+    log_under(session.home)
     if ctx.invoked_subcommand is None:
         from tui.start import start_app
 
-        ctx.exit(start_app(ctx.obj))
+        ctx.exit(start_app(session))
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -81,9 +84,15 @@ def main(arguments: list[str] | None = None) -> None:
         sys.stderr.close()
         status = 0
     except Exception as error:  # a mistake of ours: the user gets a line, the log gets the traceback
-        logging.getLogger("cifar-tui").exception("unexpected")
+        log.exception("unexpected")
         status = complain(f"unexpected {type(error).__name__}: {error}", 1)
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def log_under(home: Path) -> None:
+    """Warnings and tracebacks go to a file under the home, once there is one, and never to the screen."""
+    log.propagate = False
+    log.addHandler(logging.FileHandler(home / "cifar-tui.log", delay=True) if home.is_dir() else logging.NullHandler())
 
 
 def complain(line: str, status: int) -> int:
