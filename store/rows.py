@@ -27,6 +27,15 @@ class Row:
     history: History | None = None  # of a run in flight, once something asked for it
 
 
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A document of the table of runs that is not a run of its own. It stays in the file and is left alone."""
+
+    number: int
+    id: str | None  # what it says it is
+    why: str  # one line
+
+
 class Rows:
     """All rows under one home. Changes come one at a time, reading may go on beside them. Raises OSError."""
 
@@ -35,6 +44,7 @@ class Rows:
         self.home, self.writable = home, writable
         self.notices: list[str] = []
         self._memory = Lock()  # held for a moment
+        self.unreadable: list[Unreadable] = []
         self._rows: dict[str, Row] = {}
         self._load()
 
@@ -91,8 +101,13 @@ class Rows:
         files.make_folder(folder)
         documents.write_run(folder, document)
         row = self._rows.get(run.id)
+        broken = next((broken for broken in self.unreadable if broken.id == run.id and row is None), None)
         with self._changing():
-            if row is None:
+            if broken:
+                self._table.update(document, doc_ids=[broken.number])
+                self._rows[run.id] = Row(broken.number, run)
+                self.unreadable.remove(broken)
+            elif row is None:
                 self._rows[run.id] = Row(self._table.insert(document), run)
             else:
                 self._table.update(document, doc_ids=[row.number])
@@ -119,26 +134,28 @@ class Rows:
 
     def _load(self) -> None:
         self._seen = self._stamp()  # before reading, so that a change while we read is seen the next time
-        loaded = recovery.load(self.home)
+        self.loaded = recovery.load(self.home)
         if self.writable:
-            recovery.write(self.home, loaded)
-        self._notice(*loaded.notices)
-        self._storage = AtomicStorage(self.home / recovery.NAME, loaded.tables)
+            recovery.write(self.home, self.loaded)
+        self._notice(*self.loaded.notices)
+        self._storage = AtomicStorage(self.home / recovery.NAME, self.loaded.tables)
         self._table: Table = TinyDB(storage=lambda: self._storage).table("runs", cache_size=0)
         self._read_rows()
 
     def _read_rows(self) -> None:
-        """Know the runs of the table. A document that is no run stays in the file and is left alone."""
+        """Know the runs of the table."""
         rows: dict[str, Row] = {}
+        self.unreadable = []
         for document in self._table:
-            where = f"row {document.doc_id} of {self.home / recovery.NAME}"
             try:
                 run = documents.from_document(document)
+                if run.id in rows:
+                    raise StoreError(f"another row is of run {run.id}, too")
             except StoreError as error:
-                self._notice(f"{where} is not a run and is left alone: {error}")
-                continue
-            if run.id in rows:
-                self._notice(f"{where} has the id of another run and is left alone: {run.id}")
+                id = document.get("id")
+                why = f"row {document.doc_id} of {self.home / recovery.NAME} (run {id}) is left alone: {error}"
+                self.unreadable.append(Unreadable(document.doc_id, id if isinstance(id, str) else None, why))
+                self._notice(why)
                 continue
             known = self._rows.get(run.id)
             rows[run.id] = Row(document.doc_id, run, None if known is None or run.is_over else known.history)

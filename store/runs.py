@@ -108,8 +108,9 @@ class RunStore:
         """Acknowledge a newer snapshot of a run. What its epochs tell is taken from them."""
         with self._writing():
             epochs = self._rows.epochs(self._rows.row(run.id))
-            # A run that is over may have come without epochs: from a file of weights.
-            self._rows.put(summarise(run, list(epochs)) if epochs or not run.is_over else run)
+            # A run that is over may have more to tell than its file: it came from weights, or the file was damaged.
+            has_all = len(epochs) >= max(1, run.epochs_done)
+            self._rows.put(summarise(run, list(epochs)) if has_all or not run.is_over else run)
 
     def remove(self, id: str) -> None:
         """Forget a run and delete its folder."""
