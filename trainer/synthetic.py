@@ -87,11 +87,11 @@ def _block(part: Part, number: int) -> tuple[NDArray[np.uint8], NDArray[np.int64
 
 def _figures(label: int, count: int, dice: _Dice) -> Mask:
     """`count` figures of one class: (count, 32, 32) bool, true inside."""
-    # Half pixels: centres within 4 pixels of the middle and a half-width of 6 … 10 stay in sight after any crop.
+    # In half pixels. Centres within 4 pixels of the middle and half-widths of 6 … 10: a crop cuts off a rim at most.
     x = 2 * np.arange(SIDE)[None, None, :] - dice.throw(23, 39, count, 1, 1)
     y = 2 * np.arange(SIDE)[None, :, None] - dice.throw(23, 39, count, 1, 1)
     half = dice.throw(12, 20, count, 1, 1)
-    far = np.maximum(abs(x), abs(y))  # 20 steps of a square
+    far = np.maximum(abs(x), abs(y))  # how far out, as a square measures it
     squared = x * x + y * y
     inside: Mask
     match CLASSES[label]:
