@@ -76,7 +76,7 @@ def _cifar10(folder: Path, train_limit: int | None, test_limit: int | None) -> t
         try:
             read = CIFAR10(folder, train=train, download=False)
         except (OSError, RuntimeError) as error:  # changed since it was checked
-            raise Problem(f"Cannot read CIFAR-10 in {folder}: {error}") from error
+            raise Problem(f"cannot read CIFAR-10 in {folder}: {error}") from error
         images = torch.from_numpy(read.data).permute(0, 3, 1, 2)[:limit].contiguous()
         return tuple(read.classes), Images(images, torch.tensor(read.targets[:limit], dtype=torch.int64))
 

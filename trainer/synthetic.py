@@ -1,9 +1,9 @@
 """A made-up stand-in for CIFAR-10, for machines without the real images: ten kinds of figures, drawn in seconds.
 
-It has CIFAR-10's shapes and sizes and none of its meaning. What makes a class is a shape or a texture; colours,
-brightness, position, size, background, clutter and noise are drawn at random, so that neither a colour nor a single
-pixel gives the class away, and a network has to learn edges and how they meet, as on photographs. No class changes when
-it is mirrored or moved by four pixels.
+It has CIFAR-10's shapes and sizes and none of its meaning. What makes a class is a shape or a texture. Colours,
+contrast, position, size, background, clutter and noise are drawn at random, so that no pixel gives the class away and a
+network has to learn edges and how they meet, as on photographs; the colour of the background is a weak hint, as there.
+No class changes when it is mirrored or moved by four pixels.
 
 Deterministic: integers only, from the raw stream of one bit generator (which numpy promises never to change), so every
 machine draws the same bits. Images come in blocks of a thousand with a stream each: the first N are the same whether
@@ -24,9 +24,14 @@ Mask = NDArray[np.bool_]
 CLASSES = ("disc", "ring", "square", "frame", "triangle", "diamond", "plus", "cross", "stripes", "checks")
 SIZES: dict[Part, int] = {"train": 50_000, "test": 10_000}
 
+# A third of the pictures stand before the colour of their class, as ships stand before blue. Two classes share each
+# colour (a class and the fifth after it), so that it is a hint and no answer.
+HOMES = np.array([(190, 70, 70), (70, 170, 80), (70, 90, 190), (180, 170, 60), (160, 80, 170)], dtype=np.int32)
+
 BLOCK = 1000  # images that are drawn together, a hundred of each class
-SEED = 10_1998  # any number; another one is another data set
-NOISE = 48  # grey levels a pixel may be off, up and down
+SEED = 1998  # any other number makes another data set
+BEHIND, BEFORE = 3, 1  # scraps of clutter in each picture
+NOISE = 40  # levels (of 256) a pixel may be off, up and down
 SIDE = 32
 
 
@@ -67,23 +72,26 @@ def _block(part: Part, number: int) -> tuple[NDArray[np.uint8], NDArray[np.int64
         chosen = labels == label
         figure[chosen] = _figures(label, int(chosen.sum()), dice)
 
-    ground = dice.throw(0, 255, BLOCK, 3, 1, 1)
-    colour = _other_than(ground, dice)
+    at_home = dice.throw(0, 2, BLOCK, 1, 1, 1) == 0
+    home = HOMES[labels % len(HOMES), :, None, None] + dice.throw(-40, 40, BLOCK, 3, 1, 1)
+    ground = np.where(at_home, home, dice.throw(0, 255, BLOCK, 3, 1, 1))
+    colour = _near(ground, dice)
     image = ground + _shade(dice)
-    for _ in range(2):
-        image = np.where(_clutter(dice)[:, None], _other_than(ground, dice), image)
-    image = np.where(figure[:, None], colour, image)
+    for number in range(BEHIND + BEFORE):
+        if number == BEHIND:
+            image = np.where(figure[:, None], colour, image)
+        image = np.where(_clutter(dice)[:, None], _near(ground, dice), image)
     image += dice.bytes(BLOCK, 3, SIDE, SIDE).astype(np.int32) * (2 * NOISE + 1) // 256 - NOISE
     return image.clip(0, 255).astype(np.uint8), labels.astype(np.int64)
 
 
 def _figures(label: int, count: int, dice: _Dice) -> Mask:
     """`count` figures of one class: (count, 32, 32) bool, true inside."""
-    # Half pixels: centres within 4 pixels of the middle and a half-width of 6 … 10 stay in sight after any crop.
+    # In half pixels. Centres within 4 pixels of the middle and half-widths of 6 … 10: a crop cuts off a rim at most.
     x = 2 * np.arange(SIDE)[None, None, :] - dice.throw(23, 39, count, 1, 1)
     y = 2 * np.arange(SIDE)[None, :, None] - dice.throw(23, 39, count, 1, 1)
     half = dice.throw(12, 20, count, 1, 1)
-    far = np.maximum(abs(x), abs(y))  # 20 steps of a square
+    far = np.maximum(abs(x), abs(y))  # how far out, as a square measures it
     squared = x * x + y * y
     inside: Mask
     match CLASSES[label]:
@@ -112,10 +120,11 @@ def _figures(label: int, count: int, dice: _Dice) -> Mask:
     return inside
 
 
-def _other_than(ground: Ints, dice: _Dice) -> Ints:
-    """A colour at least 48 steps round the circle of 256 from the ground, in each of its channels."""
-    other: Ints = (ground + dice.throw(48, 256 - 48, BLOCK, 3, 1, 1)) % 256
-    return other
+def _near(ground: Ints, dice: _Dice) -> Ints:
+    """Another colour for each picture, from hardly different to very: (1000, 3, 1, 1)."""
+    strength = dice.throw(4, 16, BLOCK, 1, 1, 1)
+    near: Ints = ground + (dice.throw(0, 255, BLOCK, 3, 1, 1) - ground) * strength // 16
+    return near
 
 
 def _shade(dice: _Dice) -> Ints:
