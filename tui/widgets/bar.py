@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from textual.content import Content
 from textual.reactive import reactive
+from textual.style import Style
 from textual.widget import Widget
 
 MODES = (("catalogue", "Catalogue"), ("queue", "Queue"), ("results", "Results"))
@@ -30,14 +31,10 @@ class TopBar(Widget):
         for number, (mode, label) in enumerate(MODES, start=1):
             waiting = f" ({self.busy})" if mode == "queue" and self.busy else ""
             tab = styled(f" {number} ", "key") + styled(label + waiting + " ", "here" if mode == self.mode else "mode")
-            left += Content(" ") + tab.stylize(self._click(mode))
+            left += Content(" ") + tab.stylize(Style.from_meta({"@click": f"app.mode('{mode}')"}))
         right = styled(f"{self.warning}  " if self.warning else "", "warning") + styled(self.note + " ", "note")
         room = self.size.width - left.cell_length
         if right.cell_length > room:
             right = styled(self.warning or self.note, "warning" if self.warning else "note")
             right = right.truncate(max(room - 1, 0), ellipsis=True) + Content(" ")
         return left + Content(" " * max(room - right.cell_length, 0)) + right
-
-    @staticmethod
-    def _click(mode: str) -> str:
-        return f"@click=app.mode('{mode}')"

@@ -31,6 +31,7 @@ class Column(Generic[Record]):
     rank: int  # the highest goes first when it gets narrow
     roomy: int = 0  # cells that it can use; 0: no more than `width`
     justify: Literal["left", "right"] = "left"
+    short: str = ""  # the label where the whole one does not fit
 
 
 class RecordTable(DataTable[Text], Generic[Record]):
@@ -45,8 +46,7 @@ class RecordTable(DataTable[Text], Generic[Record]):
         Binding("pagedown", "page_down", "Page down", show=False, tooltip="One screen down"),
         Binding("home,g", "scroll_top", "First", show=False, tooltip="The first row"),
         Binding("end,G", "scroll_bottom", "Last", show=False, tooltip="The last row"),
-        Binding("left", "scroll_left", "Left", show=False, system=True),
-        Binding("right", "scroll_right", "Right", show=False, system=True),
+        Binding("left,right,ctrl+pageup,ctrl+pagedown", "nothing", "", show=False, system=True),  # all columns are seen
     ]
 
     class Marked(Message):
@@ -77,6 +77,11 @@ class RecordTable(DataTable[Text], Generic[Record]):
         if self.marked:
             return [key for key in self._records if key in self.marked]
         return [self.current] if self.current is not None else []
+
+    @property
+    def shown(self) -> int:
+        """How many records there are to see."""
+        return len(self._records)
 
     def show(self, records: Mapping[str, Record]) -> None:
         """Show these records. Changed cells are drawn at most twice a second, changed rows at once."""
@@ -134,7 +139,8 @@ class RecordTable(DataTable[Text], Generic[Record]):
             for position, column in enumerate(self._shown_columns()):
                 width = self._widths[column.key] + (0 if position else len(MARK))
                 label = "" if position else " " * len(MARK)
-                self.add_column(Text(label + column.label, justify=column.justify), width=width, key=column.key)
+                label += column.label if len(column.label) <= width or not column.short else column.short
+                self.add_column(Text(label, justify=column.justify), width=width, key=column.key)
         for key, record in self._records.items():
             self.add_row(*(self._cell(column, key, record) for column in self._shown_columns()), key=key)
         self._drawn = dict(self._records)
@@ -189,6 +195,9 @@ class RecordTable(DataTable[Text], Generic[Record]):
         """Mark everything that is shown; when all of it is marked, take the marks away."""
         shown = set(self._records)
         self.mark(shown, not shown <= self.marked)
+
+    def action_nothing(self) -> None:
+        """Keys of Textual's table that move between columns."""
 
     def action_cursor_up(self) -> None:
         if self.cursor_row == 0:
