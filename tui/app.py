@@ -74,6 +74,7 @@ class CifarApp(App[None]):
         self.source = session.source  # of the runs that are queued next
         self.mailbox = Mailbox()
         self.queue = make_queue(self.tell) if store.writable else None
+        self.ended = set[str]()  # runs that have ended since the app began
         self._last_look = 0.0
         self._timer: Timer | None = None
         for theme in THEMES:
@@ -131,11 +132,14 @@ class CifarApp(App[None]):
         self.steps = steps | {id: step for id, (_, step) in mail.items() if step is not None}
         self.runs = before | {id: run for id, (run, _) in mail.items()}
         for id, (run, _) in mail.items():
-            if run.status in {"done", "failed"} and id in before and before[id].status != run.status:
+            if run.is_over and id in before and not before[id].is_over:
+                self.ended.add(id)
                 self.announce(run)
 
     def announce(self, run: Run) -> None:
         """A run has ended: say so, and ring the bell."""
+        if run.status == "stopped":
+            return  # by the user, who knows
         self.bell()
         title = f"{model_name(run.model)}: {run.status}"
         if run.status == "failed":

@@ -13,6 +13,7 @@ from typing import Any
 from msgspec.structs import replace
 from textual.pilot import Pilot
 
+from store.owner import Owner
 from store.records import Epoch, Recipe, Run, Step, summarise
 from store.runs import RunStore
 from trainer.queue import JobQueue, Tell, Training
@@ -26,13 +27,17 @@ class MemoryStore(RunStore):
     """A store that keeps its records in memory."""
 
     def __init__(self, home: Path, runs: Sequence[Run] = (), *, writable: bool = True) -> None:
-        self.home, self.writable, self.notices = home, writable, []
+        self.home, self.writable = home, writable
         self.by_id = {run.id: run for run in runs}
         self.lines: dict[str, list[Epoch]] = {}
         self._ids = (f"n{number:03}" for number in itertools.count(1))
 
-    def owner(self) -> Any:
-        return None if self.writable else "cifar-tui (process 4711 on desk)"
+    @property
+    def notices(self) -> list[str]:
+        return []
+
+    def owner(self) -> Owner | None:
+        return None if self.writable else Owner(pid=4711, host="desk", since=START)
 
     def refresh(self) -> bool:
         return True

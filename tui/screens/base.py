@@ -60,6 +60,21 @@ class AppScreen(Screen[None]):
     def update_body(self) -> None:
         """Draw the app's runs as they are now."""
 
+
+class RunsScreen(AppScreen):
+    """A screen on which runs are chosen, and keys decide what becomes of them."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("p", "pause", "Pause", tooltip="Save the run and set it aside; r goes on"),
+        Binding("x", "stop", "Stop", tooltip="End the run; what it learned is kept"),
+        Binding("r", "go_on", "Go on", tooltip="Go on from the last checkpoint"),
+        Binding("R", "again", "Again", tooltip="Train again from the start, as a new run"),
+    ]
+
+    def chosen(self) -> list[str]:
+        """The ids of the runs that a key is meant for."""
+        return []
+
     def with_queue(self, act: Callable[[JobQueue], object]) -> None:
         """Do something with the queue, or say why that cannot be done."""
         if (queue := self.cifar.queue) is None:
@@ -70,6 +85,18 @@ class AppScreen(Screen[None]):
         except (Problem, LookupError) as problem:
             self.notify(str(problem), severity="error")
         self.cifar.read_mail()
+
+    def action_pause(self) -> None:
+        self.with_queue(lambda queue: [queue.pause(id) for id in self.chosen()])
+
+    def action_stop(self) -> None:
+        self.with_queue(lambda queue: [queue.stop(id) for id in self.chosen()])
+
+    def action_go_on(self) -> None:
+        self.with_queue(lambda queue: [queue.go_on(id) for id in self.chosen()])
+
+    def action_again(self) -> None:
+        self.with_queue(lambda queue: [queue.again(id) for id in self.chosen()])
 
 
 class TableScreen(AppScreen):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -13,10 +12,10 @@ from textual.widgets import Static
 
 from store.records import Recipe
 from tui import words
-from tui.compare import OwnBest, own_bests
+from tui.compare import OwnBest, model_name, own_bests
 from tui.screens.base import TableScreen
 from tui.widgets.filter import matches
-from tui.widgets.table import Column, RecordTable
+from tui.widgets.table import Cell, Column, RecordTable
 from zoo import CARDS, Card
 
 if TYPE_CHECKING:
@@ -32,17 +31,15 @@ class Row:
     own: OwnBest | None
 
 
-def name(row: Row, width: int) -> Text:
+def name(row: Row, width: int) -> Cell:
     """The name, and the configuration where it tells two networks apart."""
-    config = row.card.config
-    if len(row.card.name) + 1 + len(config) > width:  # `[6,12,24,16] k=12` → `k=12`
-        lists, _, rest = config.rpartition("] ")
-        config = rest if lists else config.strip("[]")
-    return Text.assemble(row.card.name, (f" {config}" if config else "", "dim"))
+    whole = model_name(row.card.id, width)
+    config = whole.removeprefix(row.card.name)
+    return [(row.card.name, "plain"), (config, "quiet")] if config != whole else whole
 
 
-def family(row: Row, width: int) -> Text:
-    return Text(row.card.family if row.begins_family else "", style="dim")
+def family(row: Row, width: int) -> Cell:
+    return (row.card.family, "quiet") if row.begins_family else ""
 
 
 def parameters(row: Row, width: int) -> str:

@@ -16,6 +16,11 @@ from textual.widgets import DataTable
 
 Record = TypeVar("Record")
 
+Tone = Literal["plain", "quiet", "good", "bad", "warn"]
+"""What a piece of a cell says besides its words; app.tcss gives it its colour."""
+
+Cell = str | tuple[str, Tone] | list[tuple[str, Tone]]
+
 BETWEEN_DRAWS = 0.5  # seconds; a changed cell makes Textual repaint every visible row
 MARK = "● "
 
@@ -27,7 +32,7 @@ class Column(Generic[Record]):
     key: str
     label: str
     width: int  # cells that it needs to make sense
-    cell: Callable[[Record, int], str | Text]  # what to write, given the width there is
+    cell: Callable[[Record, int], Cell]  # what to write, given the width there is
     rank: int  # the highest goes first when it gets narrow
     roomy: int = 0  # cells that it can use; 0: no more than `width`
     justify: Literal["left", "right"] = "left"
@@ -37,6 +42,7 @@ class Column(Generic[Record]):
 class RecordTable(DataTable[Text], Generic[Record]):
     """Rows are records under a key, in the order in which they are given."""
 
+    COMPONENT_CLASSES = frozenset({"table--plain", "table--quiet", "table--good", "table--bad", "table--warn"})
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "select_cursor", "Open", tooltip="Open the row under the cursor"),
         Binding("space", "mark", "Mark", tooltip="Mark the row or take its mark away, and move on"),
@@ -106,6 +112,9 @@ class RecordTable(DataTable[Text], Generic[Record]):
         if key in self._drawn:
             self.move_cursor(row=list(self._drawn).index(key), animate=False)
 
+    def on_mount(self) -> None:
+        self.app.theme_changed_signal.subscribe(self, lambda _: self.redraw())
+
     def on_resize(self, event: events.Resize) -> None:
         widths = self._fit(self.outer_size.width - self.styles.scrollbar_size_vertical)
         if widths != self._widths:
@@ -169,8 +178,10 @@ class RecordTable(DataTable[Text], Generic[Record]):
     def _cell(self, column: Column[Record], key: str, record: Record) -> Text:
         width = self._widths[column.key]
         written = column.cell(record, width)
-        text = written.copy() if isinstance(written, Text) else Text(written)
-        text.no_wrap = True
+        pieces = written if isinstance(written, list) else [(written, "plain") if isinstance(written, str) else written]
+        text = Text(no_wrap=True)
+        for piece, tone in pieces:
+            text.append(piece, None if tone == "plain" else self.get_component_rich_style(f"table--{tone}", partial=True))
         text.truncate(width, overflow="ellipsis")
         text.justify = column.justify
         if column is self._shown_columns()[0]:
