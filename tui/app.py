@@ -1,36 +1,30 @@
-"""The app: three modes, the keys that hold everywhere, and what is known of every run.
-
-News comes from the trainings' threads through one mailbox (see tui/messages.py). Screens watch `runs` and `steps`.
-"""
+"""The app: three modes, the keys that hold everywhere, and the queue that its screens act on."""
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterable
 from functools import partial
-from time import monotonic
-from typing import ClassVar
+from threading import Thread
+from typing import Any, ClassVar
 
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
-from textual.reactive import var
 from textual.screen import Screen
-from textual.timer import Timer
 from textual.widgets import HelpPanel
 
-from store.records import Run, Step
+from store.errors import Problem
+from store.records import Run
 from store.runs import RunStore
 from trainer.queue import JobQueue, Tell
-from tui import words
-from tui.compare import model_name
+from tui.following import BETWEEN_LOOKS, FollowingApp
 from tui.guard import LOG_NAME, guarded_stderr
-from tui.messages import Mailbox, News
 from tui.screens.catalogue import CatalogueScreen
 from tui.session import Session
 from tui.theme import THEMES
 
 MakeQueue = Callable[[Tell], JobQueue]
-BETWEEN_NEWS = 0.25  # seconds: how often the mailbox is emptied at most
-BETWEEN_LOOKS = 1.0  # seconds: how often the store of another process is read
+PATIENCE = 10.0  # seconds that leaving may wait for runs that are just being queued
 
 
 def queue_screen() -> Screen[None]:
@@ -45,8 +39,8 @@ def results_screen() -> Screen[None]:
     return ResultsScreen()
 
 
-class CifarApp(App[None]):
-    """Catalogue, queue and results. `queue` is None when another process owns the store."""
+class CifarApp(FollowingApp):
+    """Catalogue, queue and results. `queue` is None where another process owns the store: then all is for reading."""
 
     TITLE = "cifar-tui"
     CSS_PATH = "app.tcss"
@@ -65,22 +59,15 @@ class CifarApp(App[None]):
         Binding("q", "quit", "Quit", tooltip="Leave at once; what trains is saved and goes on at the next start"),
     ]
 
-    runs: var[dict[str, Run]] = var(dict)  # every run by its id, oldest first
-    steps: var[dict[str, Step]] = var(dict)  # where the runs that train are inside their epochs
-
     def __init__(self, session: Session, store: RunStore, make_queue: MakeQueue) -> None:
-        super().__init__()
-        self.session, self.store = session, store
+        super().__init__(store)
+        self.session = session
         self.source = session.source  # of the runs that are queued next
-        self.mailbox = Mailbox()
         self.queue = make_queue(self.tell) if store.writable else None
-        self.ended = set[str]()  # runs that have ended since the app began
-        self._last_look = 0.0
-        self._timer: Timer | None = None
+        self.unfinished: list[Thread] = []  # what must be done before leaving: runs that are just being queued
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = THEMES[0].name
-        self.set_reactive(CifarApp.runs, {run.id: run for run in store.runs()})
 
     def on_mount(self) -> None:
         if self.queue is None:
@@ -88,72 +75,28 @@ class CifarApp(App[None]):
         else:
             self.call_after_refresh(self.start_queue)  # the first frame comes before torch
         for notice in self.store.notices:
-            self.notify(notice, severity="warning", timeout=20)
+            self.notify(notice, severity="warning", timeout=20, markup=False)
 
     def start_queue(self) -> None:
+        """Start the workers, and go on with what waited."""
         if self.queue is not None:
             self.queue.start()
-            self.queue.take_up()
+            try:
+                self.queue.take_up()
+            except Problem as problem:
+                self.notify(str(problem), severity="error", timeout=20, markup=False)
 
     @property
     def why_read_only(self) -> str:
         """Why nothing can be changed, and by whom it can."""
         owner = self.store.owner()
-        who = f"{owner} owns this home" if owner else "This home cannot be written"
-        return f"{who}: this app shows what happens there, but changes nothing."
+        return f"This home is in use by {owner or 'another process'}; here it can only be looked at."
 
-    def session_in_words(self) -> tuple[str, str]:
-        """For the top line: data and device, and what must not be overlooked."""
-        data = "CIFAR-10" if self.source.name == "cifar10" else "synthetic data, not CIFAR-10"
+    def session_in_words(self) -> tuple[list[str], str]:
+        """For the top line: data and devices, and what must not be overlooked."""
+        data = "CIFAR-10" if self.source.name == "cifar10" else "synthetic, not CIFAR-10"
         devices = " ".join(device for device in self.session.devices if device != "auto")
-        return " · ".join(filter(None, [data, devices])), "read only" if self.queue is None else ""
-
-    # News: from any thread into the mailbox, from the mailbox into `runs` and `steps`.
-
-    def tell(self, run: Run, step: Step | None) -> None:
-        """Hear of a change, on any thread."""
-        self.mailbox.put(run, step)
-        self.post_message(News())
-
-    def on_news(self) -> None:
-        if self._timer is None:
-            wait = self._last_look + BETWEEN_NEWS - monotonic()
-            if wait > 0:
-                self._timer = self.set_timer(wait, self.read_mail)
-            else:
-                self.read_mail()
-
-    def read_mail(self) -> None:
-        """Empty the mailbox."""
-        self._timer, self._last_look = None, monotonic()
-        mail = self.mailbox.empty()
-        before = self.runs
-        steps = {id: step for id, step in self.steps.items() if id not in mail}
-        self.steps = steps | {id: step for id, (_, step) in mail.items() if step is not None}
-        self.runs = before | {id: run for id, (run, _) in mail.items()}
-        for id, (run, _) in mail.items():
-            if run.is_over and id in before and not before[id].is_over:
-                self.ended.add(id)
-                self.announce(run)
-
-    def announce(self, run: Run) -> None:
-        """A run has ended: say so, and ring the bell."""
-        if run.status == "stopped":
-            return  # by the user, who knows
-        self.bell()
-        title = f"{model_name(run.model)}: {run.status}"
-        if run.status == "failed":
-            self.notify(run.error or "", title=title, severity="error", timeout=20)
-        else:
-            best = f"Best {words.accuracy(run.best_accuracy)} in epoch {run.best_epoch}"
-            self.notify(f"{best}, last {words.accuracy(run.last_accuracy)}", title=title, timeout=10)
-
-    def follow_owner(self) -> None:
-        """Read again what another process has written."""
-        self.store.refresh()
-        self.runs = {run.id: run for run in self.store.runs()}
-
-    # What the keys do.
+        return [data, *filter(None, [devices])], "read only" if self.queue is None else ""
 
     def action_mode(self, mode: str) -> None:
         """Go to a mode; when it is there already, from its pages back to its table."""
@@ -169,7 +112,7 @@ class CifarApp(App[None]):
         else:
             self.action_show_help_panel()
 
-    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """Every action that has a key here, and the themes."""
         seen = set[str]()
         for node, binding, _, tooltip in screen.active_bindings.values():
@@ -181,8 +124,18 @@ class CifarApp(App[None]):
 
 
 def run(session: Session, store: RunStore, make_queue: MakeQueue) -> list[Run]:
-    """Show the app until the user leaves it, then close its queue. Returns the runs that were in flight; they are saved."""
+    """Show the app until the user leaves it, then close its queue. Returns the runs that were in flight; they are saved.
+
+    Raises Problem when the app itself ended with an error, which then stands in the log.
+    """
     app = CifarApp(session, store, make_queue)
     with guarded_stderr(session.home / LOG_NAME):
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, lambda *_: app.call_later(app.exit))
         app.run()
-        return app.queue.close() if app.queue else []
+        for thread in app.unfinished:
+            thread.join(PATIENCE)
+        in_flight = app.queue.close() if app.queue else []
+    if app.return_code:
+        raise Problem(f"the app ended with an error, runs are saved; {session.home / LOG_NAME} tells more")
+    return in_flight

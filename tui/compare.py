@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -77,6 +78,6 @@ def model_name(id: str, width: int = 1000) -> str:
     if card is None:
         return id
     lists, _, rest = card.config.rpartition("] ")
-    short = rest if lists else card.config.strip("[]")
+    short = rest if lists else re.sub(r"([a-z])[a-z]*=(\d+),?", r"\1\2 ", card.config.strip("[]"))
     names = [f"{card.name} {config}".rstrip() for config in (card.config, short)]
     return next((name for name in names if len(name) <= width), id)

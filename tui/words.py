@@ -25,7 +25,7 @@ def status(run: Run) -> str:
     return f"{SYMBOLS[run.status]} {WAITING.get(run.status, run.status)}"
 
 
-def accuracy(fraction: float | None, digits: int = 2) -> str:
+def percent(fraction: float | None, digits: int = 2) -> str:
     """0.7474 → `74.74%`."""
     return NOTHING if fraction is None else f"{100 * fraction:.{digits}f}%"
 
@@ -41,7 +41,7 @@ def difference(own: float, published: float) -> str:
 def mean_and_spread(mean: float, spread: float | None, runs: int, digits: int = 2) -> str:
     """`74.31 ±0.22 ×3`: mean and standard deviation over so many seeds, in percent; one seed has no spread."""
     if runs == 1:
-        return accuracy(mean, digits)
+        return percent(mean, digits)
     return f"{100 * mean:.{digits}f} ±{100 * (spread or 0):.{digits}f} ×{runs}"
 
 

@@ -24,15 +24,13 @@ if TYPE_CHECKING:
 class AppScreen(Screen[None]):
     """A screen of our app: it knows the app's runs, and is drawn anew when they change while it is seen."""
 
-    mode = "catalogue"
-
     @property
     def cifar(self) -> CifarApp:
         """The app, as what it is."""
         return cast("CifarApp", self.app)
 
     def compose(self) -> ComposeResult:
-        yield TopBar(self.mode)
+        yield TopBar(self.app.current_mode)
         yield from self.compose_body()
         yield Footer(show_command_palette=False, compact=True)
 
@@ -54,11 +52,18 @@ class AppScreen(Screen[None]):
             return
         bar = self.query_one(TopBar)
         bar.busy = sum(not run.is_over for run in self.cifar.runs.values())
-        bar.note, bar.warning = self.cifar.session_in_words()
+        bar.notes, bar.warning = self.cifar.session_in_words()
         self.update_body()
 
     def update_body(self) -> None:
         """Draw the app's runs as they are now."""
+
+
+    def queue_or_say_why(self) -> JobQueue | None:
+        """The queue, or a toast that says why there is none."""
+        if self.cifar.queue is None:
+            self.notify(self.cifar.why_read_only, title="Only for reading", severity="warning")
+        return self.cifar.queue
 
 
 class RunsScreen(AppScreen):
@@ -77,8 +82,7 @@ class RunsScreen(AppScreen):
 
     def with_queue(self, act: Callable[[JobQueue], object]) -> None:
         """Do something with the queue, or say why that cannot be done."""
-        if (queue := self.cifar.queue) is None:
-            self.notify(self.cifar.why_read_only, title="Only for reading", severity="warning")
+        if (queue := self.queue_or_say_why()) is None:
             return
         try:
             act(queue)

@@ -11,7 +11,9 @@ from textual.binding import Binding, BindingType
 from textual.widgets import Static
 
 from store.records import Recipe
+from trainer.source import Source
 from tui import words
+from tui.background import in_background
 from tui.compare import OwnBest, model_name, own_bests
 from tui.screens.base import TableScreen
 from tui.widgets.filter import matches
@@ -48,7 +50,7 @@ def parameters(row: Row, width: int) -> str:
 
 
 def published(row: Row, width: int) -> str:
-    return words.accuracy(row.card.published.accuracy if row.card.published else None)
+    return words.percent(row.card.published.accuracy if row.card.published else None)
 
 
 def own(row: Row, width: int) -> str:
@@ -60,7 +62,7 @@ def own(row: Row, width: int) -> str:
 
 
 COLUMNS: list[Column[Row]] = [
-    Column("name", "Model", 35, name, rank=0, roomy=38),
+    Column("name", "Model", 26, name, rank=0, roomy=38),
     Column("family", "Family", 12, family, rank=6),
     Column("params", "Params", 6, parameters, rank=3, roomy=10, justify="right"),
     Column("macs", "MACs", 6, lambda row, _: words.short_count(row.card.macs), rank=4, justify="right"),
@@ -73,7 +75,6 @@ COLUMNS: list[Column[Row]] = [
 class CatalogueScreen(TableScreen):
     """Find networks, mark them, queue them."""
 
-    mode = "catalogue"
     filter_hint = "name, family, configuration or year: vgg 16, rn50, dense k=12 …"
     HELP = """
         ### Catalogue
@@ -120,7 +121,7 @@ class CatalogueScreen(TableScreen):
     def action_train(self) -> None:
         from tui.screens.recipe import RecipeDialog
 
-        if models := self.table.chosen:
+        if self.queue_or_say_why() and (models := self.table.chosen):
             self.app.push_screen(RecipeDialog(models), self.recipe_chosen)
 
     def recipe_chosen(self, choice: Choice | None) -> None:
@@ -128,11 +129,34 @@ class CatalogueScreen(TableScreen):
             self.queue_up(choice.recipe, choice.seeds)
 
     def queue_up(self, recipe: Recipe, seeds: int) -> None:
-        """Queue what is chosen, once its images are there."""
-        models = self.table.chosen
-        if models:
-            self.cifar.queue_up(models, recipe, seeds)
+        """Queue what is chosen, once there are images."""
+        if (queue := self.queue_or_say_why()) is None or not (models := self.table.chosen):
+            return
+
+        def add_all() -> int:
+            source = self.cifar.source
+            folder = str(source.folder.absolute()) if source.folder else None
+            for model in models:
+                for seed in range(seeds):
+                    queue.add(model, recipe, seed=seed, dataset=source.name, data_folder=folder)
+            return len(models) * seeds
+
+        def added(number: int) -> None:
             self.table.mark(set(models), False)
+            self.notify(f"{words.several(number, 'run')} queued. Watch with 2.")
+
+        def begin(source: Source | None) -> None:
+            if source is not None:
+                self.cifar.source = source
+                self.cifar.unfinished.append(in_background(self, "queueing", add_all, added))
+                self.news()
+
+        if self.cifar.source.missing():
+            from tui.screens.data import DataDialog
+
+            self.app.push_screen(DataDialog(self.cifar.source), begin)
+        else:
+            begin(self.cifar.source)
 
     @on(RecordTable.RowSelected)
     def open_row(self, event: RecordTable.RowSelected) -> None:

@@ -30,7 +30,7 @@ def note(run: Run, width: int) -> Cell:
     if run.error:
         return run.error, TONES.get(run.status, "plain")
     if run.status == "done":
-        return f"best {words.accuracy(run.best_accuracy)}, last {words.accuracy(run.last_accuracy)}"
+        return f"best {words.percent(run.best_accuracy)}, last {words.percent(run.last_accuracy)}"
     progress = f"{run.epochs_done} of {run.recipe.epochs} epochs"
     return run.notice or (progress if run.epochs_done else ""), "quiet"
 
@@ -49,7 +49,6 @@ COLUMNS: list[Column[Run]] = [
 class QueueScreen(RunsScreen, TableScreen):
     """Watch runs, and decide what becomes of them."""
 
-    mode = "queue"
     AUTO_FOCUS = ""
     filter_hint = "model, status, run or recipe"
     HELP = """

@@ -51,10 +51,10 @@ def parameters(run: Run, width: int) -> Cell:
 
 COLUMNS: list[Column[Run]] = [
     Column("model", "Model", 19, lambda run, width: model_name(run.model, width), rank=0, roomy=37),
-    Column("published", "Published", 6, lambda run, _: words.accuracy(published_accuracy(run)), 2, 9, "right", "Publ."),
+    Column("published", "Published", 6, lambda run, _: words.percent(published_accuracy(run)), 2, 9, "right", "Publ."),
     Column("difference", "Difference", 14, difference, rank=3, justify="right"),
-    Column("best", "Best", 6, lambda run, _: words.accuracy(run.best_accuracy), rank=1, justify="right"),
-    Column("last", "Last", 6, lambda run, _: words.accuracy(run.last_accuracy), rank=4, justify="right"),
+    Column("best", "Best", 6, lambda run, _: words.percent(run.best_accuracy), rank=1, justify="right"),
+    Column("last", "Last", 6, lambda run, _: words.percent(run.last_accuracy), rank=4, justify="right"),
     Column("status", "Status", 1, status, rank=5, roomy=13, short=" "),
     Column("time", "Time", 11, lambda run, _: words.duration(run.seconds), rank=6, justify="right"),
     Column("differs", "Differs in", 11, lambda run, _: (", ".join(what_differs(run)), "quiet"), rank=7, roomy=30),
@@ -69,7 +69,6 @@ COLUMNS: list[Column[Run]] = [
 class ResultsScreen(RunsScreen, TableScreen):
     """Every run that has begun, the newest first."""
 
-    mode = "results"
     filter_hint = "model, status, device, seed …"
     HELP = """
         ### Results

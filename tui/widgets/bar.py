@@ -16,7 +16,7 @@ class TopBar(Widget):
     COMPONENT_CLASSES = frozenset({"bar--title", "bar--key", "bar--mode", "bar--here", "bar--note", "bar--warning"})
 
     busy: reactive[int] = reactive(0)  # runs that are not over
-    note: reactive[str] = reactive("")  # data and device
+    notes: reactive[list[str]] = reactive[list[str]](list)  # data and devices, the most important first
     warning: reactive[str] = reactive("")  # what must not be overlooked
 
     def __init__(self, mode: str) -> None:
@@ -32,9 +32,10 @@ class TopBar(Widget):
             waiting = f" ({self.busy})" if mode == "queue" and self.busy else ""
             tab = styled(f" {number} ", "key") + styled(label + waiting + " ", "here" if mode == self.mode else "mode")
             left += Content(" ") + tab.stylize(Style.from_meta({"@click": f"app.mode('{mode}')"}))
-        right = styled(f"{self.warning}  " if self.warning else "", "warning") + styled(self.note + " ", "note")
         room = self.size.width - left.cell_length
-        if right.cell_length > room:
-            right = styled(self.warning or self.note, "warning" if self.warning else "note")
-            right = right.truncate(max(room - 1, 0), ellipsis=True) + Content(" ")
+        for shown in range(len(self.notes), -1, -1):  # as many notes as fit
+            note = styled(" · ".join(self.notes[:shown]) + " ", "note")
+            right = styled(f"{self.warning}  " if self.warning else "", "warning") + note
+            if right.cell_length <= room:
+                break
         return left + Content(" " * max(room - right.cell_length, 0)) + right

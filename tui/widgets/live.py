@@ -110,7 +110,7 @@ class LiveCard(Widget, can_focus=True):
         return [self._bar(label.ljust(room + 1), filled, width - room - 1) for label, filled in bars]
 
     def _bar(self, label: str, share: float, width: int) -> Content:
-        percent = f" {words.accuracy(share, digits=0):>4}"
+        percent = f" {words.percent(share, digits=0):>4}"
         halves = int(2 * max(width - len(percent), 4) * share)
         full, half = divmod(halves, 2)
         rest = max(width - len(percent), 4) - full - half
@@ -123,12 +123,12 @@ class LiveCard(Widget, can_focus=True):
 
     def _numbers(self, run: Run, step: Step | None) -> Content:
         inside = step if step and step.phase != "prepare" else None
-        best = words.accuracy(run.best_accuracy)
+        best = words.percent(run.best_accuracy)
         return self._pairs(
             ("loss", words.loss(inside.loss if inside else None)),
-            ("accuracy", words.accuracy(inside.accuracy if inside else None)),
+            ("accuracy", words.percent(inside.accuracy if inside else None)),
             ("best", f"{best} in epoch {run.best_epoch}" if run.best_epoch else best),
-            ("last", words.accuracy(run.last_accuracy)),
+            ("last", words.percent(run.last_accuracy)),
         )
 
     def _times(self, run: Run, step: Step | None) -> Content:

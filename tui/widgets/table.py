@@ -61,9 +61,11 @@ class RecordTable(DataTable[Text], Generic[Record]):
     class OverTheTop(Message):
         """The cursor wants to go up from the first row."""
 
-    def __init__(self, columns: list[Column[Record]], *, id: str | None = None) -> None:
+    def __init__(self, columns: list[Column[Record]], *, passive: bool = False, id: str | None = None) -> None:
+        """A `passive` table is only read: its rows can be neither marked nor opened."""
         super().__init__(id=id, cursor_type="row", zebra_stripes=False)
         self.layout_columns = columns
+        self.passive = passive
         self.marked: set[str] = set()
         self._records: dict[str, Record] = {}
         self._drawn: dict[str, Record] = {}  # what the cells show
@@ -206,6 +208,9 @@ class RecordTable(DataTable[Text], Generic[Record]):
         """Mark everything that is shown; when all of it is marked, take the marks away."""
         shown = set(self._records)
         self.mark(shown, not shown <= self.marked)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return not (self.passive and action in {"mark", "select_cursor"})
 
     def action_nothing(self) -> None:
         """Keys of Textual's table that move between columns."""
