@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,9 +11,10 @@ from statistics import mean, stdev
 from msgspec.structs import fields
 
 from store.records import Recipe, Run
+from trainer.recipes import PRESETS, difference
 from zoo import CARDS
 
-PUBLISHED = Recipe()
+PUBLISHED = PRESETS["published"]
 NEUTRAL = frozenset({"name", "exact", "threads"})  # they change how a result is computed, not what it is
 
 
@@ -41,6 +43,11 @@ def written(name: str, value: object) -> str:
     return f"{label} {value}"
 
 
+def recipe_in_words(recipe: Recipe) -> str:
+    """`published`, or the preset and what was changed in it: `published, epochs 3`."""
+    return ", ".join([recipe.name, *(written(name, value) for name, (_, value) in difference(recipe).items())])
+
+
 def what_differs(run: Run) -> list[str]:
     """Why an accuracy is not the published one's equal, in words; empty when it was made the same way."""
     reasons = ["synthetic data"] if run.dataset == "synthetic" else []
@@ -64,7 +71,13 @@ def own_bests(runs: Iterable[Run]) -> dict[str, OwnBest]:
     }
 
 
-def model_name(id: str) -> str:
-    """A model's name with its configuration; the bare id when the catalogue does not have it (any more)."""
+def model_name(id: str, width: int = 1000) -> str:
+    """A model's name with its configuration, as long as it fits: `DenseNet-121 [6,12,24,16] k=12`, then
+    `DenseNet-121 k=12`, then the id, which is also the name of what the catalogue does not have (any more)."""
     card = CARDS.get(id)
-    return f"{card.name} {card.config}".rstrip() if card else id
+    if card is None:
+        return id
+    lists, _, rest = card.config.rpartition("] ")
+    short = rest if lists else re.sub(r"([a-z])[a-z]*=(\d+),?", r"\1\2 ", card.config.strip("[]"))
+    names = [f"{card.name} {config}".rstrip() for config in (card.config, short)]
+    return next((name for name in names if len(name) <= width), id)

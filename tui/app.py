@@ -1,0 +1,141 @@
+"""The app: three modes, the keys that hold everywhere, and the queue that its screens act on."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterable
+from functools import partial
+from threading import Thread
+from typing import Any, ClassVar
+
+from textual.app import SystemCommand
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+from textual.widgets import HelpPanel
+
+from store.errors import Problem
+from store.records import Run
+from store.runs import RunStore
+from trainer.queue import JobQueue, Tell
+from tui.following import BETWEEN_LOOKS, FollowingApp
+from tui.guard import LOG_NAME, guarded_stderr
+from tui.screens.catalogue import CatalogueScreen
+from tui.session import Session
+from tui.theme import THEMES
+
+MakeQueue = Callable[[Tell], JobQueue]
+PATIENCE = 10.0  # seconds that leaving may wait for runs that are just being queued
+
+
+def queue_screen() -> Screen[None]:
+    from tui.screens.queue import QueueScreen
+
+    return QueueScreen()
+
+
+def results_screen() -> Screen[None]:
+    from tui.screens.results import ResultsScreen
+
+    return ResultsScreen()
+
+
+class CifarApp(FollowingApp):
+    """Catalogue, queue and results. `queue` is None where another process owns the store: then all is for reading."""
+
+    TITLE = "cifar-tui"
+    CSS_PATH = "app.tcss"
+    MODES: ClassVar[dict[str, str | Callable[[], Screen[None]]]] = {
+        "catalogue": CatalogueScreen,
+        "queue": queue_screen,
+        "results": results_screen,
+    }
+    DEFAULT_MODE = "catalogue"
+    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [(0, "-narrow"), (110, "-wide")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("1", "mode('catalogue')", "Catalogue", show=False, tooltip="Every network"),
+        Binding("2", "mode('queue')", "Queue", show=False, tooltip="What trains and what waits"),
+        Binding("3", "mode('results')", "Results", show=False, tooltip="What every run has reached"),
+        Binding("question_mark,f1", "help", "Help", key_display="?", tooltip="Show or hide help for what has the focus"),
+        Binding("q", "quit", "Quit", tooltip="Leave at once; what trains is saved and goes on at the next start"),
+    ]
+
+    def __init__(self, session: Session, store: RunStore, make_queue: MakeQueue) -> None:
+        super().__init__(store)
+        self.session = session
+        self.source = session.source  # of the runs that are queued next
+        self.queue = make_queue(self.tell) if store.writable else None
+        self.unfinished: list[Thread] = []  # what must be done before leaving: runs that are just being queued
+        for theme in THEMES:
+            self.register_theme(theme)
+        self.theme = THEMES[0].name
+
+    def on_mount(self) -> None:
+        if self.queue is None:
+            self.set_interval(BETWEEN_LOOKS, self.follow_owner)
+        else:
+            self.call_after_refresh(self.start_queue)  # the first frame comes before torch
+        for notice in self.store.notices:
+            self.notify(notice, severity="warning", timeout=20, markup=False)
+
+    def start_queue(self) -> None:
+        """Start the workers, and go on with what waited."""
+        if self.queue is not None:
+            self.queue.start()
+            try:
+                self.queue.take_up()
+            except Problem as problem:
+                self.notify(str(problem), severity="error", timeout=20, markup=False)
+
+    @property
+    def why_read_only(self) -> str:
+        """Why nothing can be changed, and by whom it can."""
+        owner = self.store.owner()
+        return f"This home is in use by {owner or 'another process'}; here it can only be looked at."
+
+    def session_in_words(self) -> tuple[list[str], str]:
+        """For the top line: data and devices, and what must not be overlooked."""
+        data = "CIFAR-10" if self.source.name == "cifar10" else "synthetic, not CIFAR-10"
+        devices = " ".join(device for device in self.session.devices if device != "auto")
+        return [data, *filter(None, [devices])], "read only" if self.queue is None else ""
+
+    def action_mode(self, mode: str) -> None:
+        """Go to a mode; when it is there already, from its pages back to its table."""
+        if self.current_mode == mode:
+            while len(self.screen_stack) > 1:
+                self.pop_screen()
+        else:
+            self.switch_mode(mode)
+
+    def action_help(self) -> None:
+        if self.screen.query(HelpPanel):
+            self.action_hide_help_panel()
+        else:
+            self.action_show_help_panel()
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """Every action that has a key here, and the themes."""
+        seen = set[str]()
+        for node, binding, _, tooltip in screen.active_bindings.values():
+            if binding.description and binding.tooltip and binding.action not in seen:
+                seen.add(binding.action)
+                help = f"{tooltip} ({self.get_key_display(binding)})"
+                yield SystemCommand(binding.description, help, partial(self.run_action, binding.action, node))
+        yield SystemCommand("Theme", "Choose other colours", self.action_change_theme)
+
+
+def run(session: Session, store: RunStore, make_queue: MakeQueue) -> list[Run]:
+    """Show the app until the user leaves it, then close its queue. Returns the runs that were in flight; they are saved.
+
+    Raises Problem when the app itself ended with an error, which then stands in the log.
+    """
+    app = CifarApp(session, store, make_queue)
+    with guarded_stderr(session.home / LOG_NAME):
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, lambda *_: app.call_later(app.exit))
+        app.run()
+        for thread in app.unfinished:
+            thread.join(PATIENCE)
+        in_flight = app.queue.close() if app.queue else []
+    if app.return_code:
+        raise Problem(f"the app ended with an error, runs are saved; {session.home / LOG_NAME} tells more")
+    return in_flight

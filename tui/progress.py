@@ -1,0 +1,41 @@
+"""How far a run is, how long it took and how long it may still take, from its newest snapshot and the step it is in."""
+
+from __future__ import annotations
+
+from store.records import Run, Step
+
+IMAGES = 50_000  # of the training set
+TEST_SHARE = 0.1  # of an epoch that counts as its evaluation in the bars
+
+
+def epoch_share(step: Step | None) -> float:
+    """How much of the current epoch is done: 0 … 1."""
+    if step is None or step.phase == "prepare" or step.steps == 0:
+        return 0.0
+    if step.phase == "train":
+        return (1 - TEST_SHARE) * step.step / step.steps
+    return 1 - TEST_SHARE + TEST_SHARE * step.step / step.steps
+
+
+def share(run: Run, step: Step | None) -> float:
+    """How much of the run is done: 0 … 1."""
+    return min(1.0, (run.epochs_done + epoch_share(step)) / run.recipe.epochs)
+
+
+def elapsed(run: Run, step: Step | None) -> float:
+    """Seconds of training so far: the finished epochs, and what the speed tells of the current one."""
+    return run.seconds + epoch_share(step) * (seconds_per_epoch(run, step) or 0.0)
+
+
+def left(run: Run, step: Step | None) -> float | None:
+    """Seconds to the end, about; None while nothing is known of the speed."""
+    each = seconds_per_epoch(run, step)
+    return None if each is None else each * max(0.0, run.recipe.epochs - run.epochs_done - epoch_share(step))
+
+
+def seconds_per_epoch(run: Run, step: Step | None) -> float | None:
+    """From the finished epochs, else from the images a second of the first one."""
+    if run.epochs_done:
+        return run.seconds / run.epochs_done
+    speed = step.images_per_second if step else None
+    return (run.recipe.train_limit or IMAGES) / speed / (1 - TEST_SHARE) if speed else None

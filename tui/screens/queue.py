@@ -1,0 +1,150 @@
+"""The queue: what trains as cards, below them what waits and what has ended since the app began."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import ItemGrid, VerticalScroll
+from textual.widgets import Static
+
+from store.records import Run, Status
+from tui import words
+from tui.compare import model_name, recipe_in_words
+from tui.screens.base import RunsScreen, TableScreen
+from tui.widgets.filter import matches
+from tui.widgets.live import LiveCard
+from tui.widgets.table import Cell, Column, RecordTable, Tone
+
+TONES: dict[Status, Tone] = {"failed": "bad", "interrupted": "warn", "paused": "warn", "done": "good"}
+
+
+def status(run: Run, width: int) -> Cell:
+    return words.status(run), TONES.get(run.status, "plain")
+
+
+def note(run: Run, width: int) -> Cell:
+    """What there is to know: why it failed, how it ended, how far it came."""
+    if run.error:
+        return run.error, TONES.get(run.status, "plain")
+    if run.status == "done":
+        return f"best {words.percent(run.best_accuracy)}, last {words.percent(run.last_accuracy)}"
+    progress = f"{run.epochs_done} of {run.recipe.epochs} epochs"
+    return run.notice or (progress if run.epochs_done else ""), "quiet"
+
+
+COLUMNS: list[Column[Run]] = [
+    Column("model", "Model", 20, lambda run, width: model_name(run.model, width), rank=0, roomy=37),
+    Column("status", "Status", 13, status, rank=1),
+    Column("seed", "Seed", 4, lambda run, _: str(run.seed), rank=4, roomy=6, justify="right"),
+    Column("recipe", "Recipe", 11, lambda run, _: recipe_in_words(run.recipe), rank=3, roomy=30),
+    Column("note", "Note", 18, note, rank=2, roomy=60),
+    Column("data", "Data", 9, lambda run, _: run.dataset, rank=6),
+    Column("id", "Run", 5, lambda run, _: run.id, rank=5),
+]
+
+
+class QueueScreen(RunsScreen, TableScreen):
+    """Watch runs, and decide what becomes of them."""
+
+    AUTO_FOCUS = ""
+    filter_hint = "model, status, run or recipe"
+    HELP = """
+        ### Queue
+        Cards train now. Below them stands what waits, in order, then what has ended since you started the app.
+        A key acts on the card or row that has the focus, or on all marked rows.
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("K", "move(-1)", "Up", key_display="K", tooltip="Let the waiting run begin sooner"),
+        Binding("J", "move(1)", "Down", key_display="J", tooltip="Let the waiting run begin later"),
+    ]
+
+    def compose_body(self) -> ComposeResult:
+        yield from self.compose_filter()
+        with VerticalScroll(id="live", can_focus=False):
+            yield ItemGrid(id="cards", min_column_width=76, regular=True)
+        yield RecordTable[Run](COLUMNS, id="waiting")
+        yield Static("Nothing waits. Go to the catalogue with 1, mark networks with space, queue them with a.", id="empty")
+
+    def update_body(self) -> None:
+        self.update_cards([run for run in self.cifar.runs.values() if run.status == "running"])
+        query = self.query_text
+        rows = {
+            run.id: run
+            for run in self.in_order()
+            if matches(query, f"{model_name(run.model)} {run.model} {run.status} {run.id} {recipe_in_words(run.recipe)}")
+        }
+        self.table.show(rows)
+        self.query_one("#empty").display = not rows and not query
+        self.table.display = bool(rows or query)
+
+    def in_order(self) -> list[Run]:
+        """What waits, in the order in which it will train, then what has ended in this session, the newest first."""
+        runs = self.cifar.runs.values()
+        waiting = sorted((run for run in runs if not run.is_over and run.status != "running"), key=lambda r: r.position)
+        ended = [run for run in runs if run.is_over and run.id in self.cifar.ended]
+        return waiting + sorted(ended, key=lambda run: run.finished or run.created, reverse=True)
+
+    def update_cards(self, live: list[Run]) -> None:
+        """A card for each run that trains."""
+        cards = {card.run.id: card for card in self.query(LiveCard) if card.run is not None}
+        for id in cards.keys() - {run.id for run in live}:
+            cards[id].remove()
+        for run in live:
+            step = self.cifar.steps.get(run.id)
+            if (card := cards.get(run.id)) is None:
+                self.query_one("#cards").mount(LiveCard(run, step, self.cifar.store.epochs(run.id)))
+                continue
+            if len(card.epochs) != run.epochs_done:
+                card.epochs = self.cifar.store.epochs(run.id)
+            card.run, card.step = run, step
+        self.query_one("#live").display = bool(live)
+        self.call_after_refresh(self.keep_focus)
+
+    def keep_focus(self) -> None:
+        """Something is always under the keys: a card, or else the table."""
+        if self.is_current and (self.focused is None or not self.focused.display):
+            cards = self.query(LiveCard)
+            (cards.first() if cards else self.table).focus()
+
+    @on(LiveCard.Left)
+    def leave_card(self, event: LiveCard.Left) -> None:
+        cards = list(self.query(LiveCard))
+        place = cards.index(event.card) + event.by
+        if place >= len(cards):
+            if self.table.display:
+                self.table.focus()
+        else:
+            cards[max(place, 0)].focus()
+
+    @on(RecordTable.OverTheTop)
+    def leave_table(self) -> None:
+        if cards := self.query(LiveCard):
+            cards.last().focus()
+
+    def chosen(self) -> list[str]:
+        """The runs that a key is meant for: the card with the focus, or what is chosen in the table."""
+        if isinstance(self.focused, LiveCard) and self.focused.run is not None:
+            return [self.focused.run.id]
+        return self.table.chosen
+
+    def action_move(self, by: int) -> None:
+        """Move the waiting run under the cursor."""
+        if isinstance(self.focused, RecordTable) and (id := self.table.current) is not None:
+            self.with_queue(lambda queue: queue.move(id, by))
+
+    @on(LiveCard.Opened)
+    def open_card(self, event: LiveCard.Opened) -> None:
+        self.open_run(event.run_id)
+
+    @on(RecordTable.RowSelected)
+    def open_row(self, event: RecordTable.RowSelected) -> None:
+        if event.row_key.value is not None:
+            self.open_run(event.row_key.value)
+
+    def open_run(self, id: str) -> None:
+        from tui.screens.run import RunPage
+
+        self.app.push_screen(RunPage(id))

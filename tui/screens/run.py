@@ -1,0 +1,120 @@
+"""The page of a run: what it is, how its recipe differs, every epoch as numbers and as curves."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+
+from store.records import Epoch, Run
+from tui import words
+from tui.compare import model_name, recipe_in_words, what_differs
+from tui.screens.base import RunsScreen
+from tui.screens.results import published_accuracy
+from tui.widgets.curve import Curve
+from tui.widgets.facts import Facts
+from tui.widgets.table import Column, RecordTable
+
+WIDE = 110  # cells from which the curves stand beside the epochs
+
+COLUMNS: list[Column[Epoch]] = [
+    Column("epoch", "Epoch", 5, lambda epoch, _: str(epoch.epoch), rank=0, justify="right"),
+    Column("test", "Test acc.", 9, lambda epoch, _: words.percent(epoch.test_accuracy), rank=1, justify="right"),
+    Column("test_loss", "Test loss", 9, lambda epoch, _: words.loss(epoch.test_loss), rank=3, justify="right"),
+    Column("train", "Train acc.", 10, lambda epoch, _: words.percent(epoch.train_accuracy), rank=2, justify="right"),
+    Column("train_loss", "Train loss", 10, lambda epoch, _: words.loss(epoch.train_loss), rank=4, justify="right"),
+    Column("rate", "Rate", 8, lambda epoch, _: words.rate(epoch.learning_rate), rank=5, justify="right"),
+    Column("time", "Time", 11, lambda epoch, _: words.duration(epoch.seconds), rank=6, justify="right"),
+]
+
+
+class RunPage(RunsScreen):
+    """Follows its run while it trains."""
+
+    AUTO_FOCUS = "RecordTable"
+    HELP = """
+        ### A run
+        Facts, then its epochs, the newest first. `c` shows the curves where they do not stand beside the epochs.
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("c", "curves", "Curves", tooltip="Curves instead of the numbers, or both, or back"),
+        Binding("escape", "back", "Back", tooltip="Back to where you came from"),
+    ]
+
+    def __init__(self, id: str) -> None:
+        super().__init__()
+        self.run_id = id
+        self.curves_wanted = False
+
+    def compose_body(self) -> ComposeResult:
+        yield Facts(id="facts")
+        with Horizontal(id="epochs"):
+            yield RecordTable[Epoch](COLUMNS, passive=True)
+            with Vertical(id="curves"):
+                yield Curve("accuracy", id="accuracy")
+                yield Curve("loss", id="loss")
+
+    def on_resize(self) -> None:
+        self.lay_out()
+
+    def lay_out(self) -> None:
+        """Numbers, curves, or both."""
+        wide = self.size.width >= WIDE
+        curves = self.query_one("#curves")
+        curves.display = wide or self.curves_wanted
+        self.query_one(RecordTable).display = wide or not self.curves_wanted
+        if curves.display:
+            self.draw_curves()
+
+    def update_body(self) -> None:
+        run = self.cifar.runs.get(self.run_id)
+        if run is None:
+            return
+        epochs = self.cifar.store.epochs(self.run_id)
+        self.query_one(Facts).facts = facts_of(run)
+        self.query_one(RecordTable).show({str(epoch.epoch): epoch for epoch in reversed(epochs)})
+        self.lay_out()
+
+    def draw_curves(self) -> None:
+        epochs = self.cifar.store.epochs(self.run_id)
+        self.query_one("#accuracy", Curve).show(
+            {"test": [100 * e.test_accuracy for e in epochs], "train": [100 * e.train_accuracy for e in epochs]}
+        )
+        self.query_one("#loss", Curve).show(
+            {"test": [e.test_loss for e in epochs], "train": [e.train_loss for e in epochs]}
+        )
+
+    def chosen(self) -> list[str]:
+        return [self.run_id]
+
+    def action_curves(self) -> None:
+        self.curves_wanted = not self.curves_wanted
+        self.lay_out()
+
+    def action_back(self) -> None:
+        self.app.pop_screen()
+
+
+def facts_of(run: Run) -> list[tuple[str, str]]:
+    """What there is to know of a run besides its epochs."""
+    published = published_accuracy(run)
+    beside = ""
+    if published is not None and run.best_accuracy is not None:
+        reasons = what_differs(run)
+        beside = f" ({words.percent(published)} published, {words.difference(run.best_accuracy, published)}"
+        beside += f"; not alike: {', '.join(reasons)})" if reasons else ")"
+    best = f"{words.percent(run.best_accuracy)} in epoch {run.best_epoch}" if run.best_epoch else words.NOTHING
+    data = "CIFAR-10" if run.dataset == "cifar10" else "synthetic data, not CIFAR-10"
+    facts = [
+        ("model", f"{model_name(run.model)}, run {run.id}"),
+        ("status", f"{words.status(run)}, {run.epochs_done} of {run.recipe.epochs} epochs"),
+        ("recipe", f"{recipe_in_words(run.recipe)}, seed {run.seed}, {data}"),
+        ("best", best + beside),
+        ("last", words.percent(run.last_accuracy)),
+        ("device", " · ".join(filter(None, [run.device, run.plan])) or words.NOTHING),
+        ("time", f"{words.duration(run.seconds)}, {words.speed(run.images_per_second)}"),
+        ("parameters", f"{words.count(run.params)} ({words.weights_size(run.params)})"),
+    ]
+    return facts + [(name, text) for name, text in (("error", run.error), ("notice", run.notice)) if text]

@@ -1,0 +1,1 @@
+"""One widget a file. A widget draws records and posts upward; it changes nothing itself."""

@@ -1,0 +1,162 @@
+"""A run that trains, as a card: how far it is, how well it does, how long it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.message import Message
+from textual.reactive import reactive
+from textual.widget import Widget
+
+from store.records import Epoch, Run, Step
+from tui import progress, words
+from tui.compare import model_name, recipe_in_words
+
+BLOCKS = "▁▂▃▄▅▆▇█"
+PHASES = {"prepare": "preparing", "train": "training", "test": "testing"}
+
+
+def sparkline(values: Sequence[float], width: int) -> str:
+    """The newest values as little bars between the lowest and the highest; long histories are thinned out."""
+    if len(values) > width:
+        values = [values[round(place * (len(values) - 1) / max(width - 1, 1))] for place in range(width)]
+    if not values:
+        return ""
+    low, high = min(values), max(values)
+    reach = (high - low) or 1.0
+    return "".join(BLOCKS[min(7, int(8 * (value - low) / reach))] for value in values)
+
+
+class LiveCard(Widget, can_focus=True):
+    """Draws one run and the step it is in."""
+
+    COMPONENT_CLASSES = frozenset(
+        {"live--label", "live--value", "live--done", "live--rest", "live--loss", "live--accuracy"}
+    )
+    HELP = """
+        ### A run that trains
+        The upper bar is the whole run, the lower one the current epoch. **best** is the best test accuracy so far,
+        **last** that of the last finished epoch.
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "open", "Open", tooltip="Open the page of this run"),
+        Binding("up,k", "leave(-1)", "Up", show=False, tooltip="To the card above"),
+        Binding("down,j", "leave(1)", "Down", show=False, tooltip="To the card below, or to the runs that wait"),
+    ]
+
+    run: reactive[Run | None] = reactive[Run | None](None)
+    step: reactive[Step | None] = reactive[Step | None](None)
+
+    class Opened(Message):
+        """The page of a run is asked for."""
+
+        def __init__(self, id: str) -> None:
+            super().__init__()
+            self.run_id = id
+
+    class Left(Message):
+        """The focus is to move up (-1) or down (+1) from this card."""
+
+        def __init__(self, card: LiveCard, by: int) -> None:
+            super().__init__()
+            self.card, self.by = card, by
+
+    def __init__(self, run: Run, step: Step | None, epochs: list[Epoch]) -> None:
+        super().__init__()
+        self.epochs = epochs
+        self.set_reactive(LiveCard.run, run)
+        self.set_reactive(LiveCard.step, step)
+
+    def on_mount(self) -> None:
+        self.watch_run()
+
+    def watch_run(self) -> None:
+        if self.run is not None:
+            seed = f"seed {self.run.seed}"
+            parts = [f"▶ {model_name(self.run.model)}", recipe_in_words(self.run.recipe), seed, self.run.id]
+            self.border_title = " · ".join(parts).replace("[", "\\[")
+            self.border_subtitle = self.run.device.replace("[", "\\[")
+
+    def action_open(self) -> None:
+        if self.run is not None:
+            self.post_message(self.Opened(self.run.id))
+
+    def action_leave(self, by: int) -> None:
+        self.post_message(self.Left(self, by))
+
+    def on_click(self) -> None:
+        self.focus()
+
+    def render(self) -> Content:
+        run, step = self.run, self.step
+        if run is None:
+            return Content("")
+        width = self.size.width
+        lines = [*self._bars(run, step, width), self._numbers(run, step), self._times(run, step), self._curves(width)]
+        return Content("\n").join(line.truncate(width, ellipsis=True) for line in lines)
+
+    def _bars(self, run: Run, step: Step | None, width: int) -> list[Content]:
+        number = min(run.epochs_done + 1, run.recipe.epochs)
+        upper = f"epoch {number} of {run.recipe.epochs}"
+        if step is None or step.phase == "prepare":
+            lower, share = "preparing …" if step else "in another process", 0.0
+        else:
+            lower, share = f"{PHASES[step.phase]} {step.step} of {step.steps}", step.step / max(step.steps, 1)
+        room = max(len(upper), len(lower), 20)
+        bars = ((upper, progress.share(run, step)), (lower, share))
+        return [self._bar(label.ljust(room + 1), filled, width - room - 1) for label, filled in bars]
+
+    def _bar(self, label: str, share: float, width: int) -> Content:
+        percent = f" {words.percent(share, digits=0):>4}"
+        halves = int(2 * max(width - len(percent), 4) * share)
+        full, half = divmod(halves, 2)
+        rest = max(width - len(percent), 4) - full - half
+        return Content.assemble(
+            self._part(label, "label"),
+            self._part("━" * full + "╸" * half, "done"),
+            self._part("─" * rest, "rest"),
+            self._part(percent, "value"),
+        )
+
+    def _numbers(self, run: Run, step: Step | None) -> Content:
+        inside = step if step and step.phase != "prepare" else None
+        best = words.percent(run.best_accuracy)
+        return self._pairs(
+            ("loss", words.loss(inside.loss if inside else None)),
+            ("accuracy", words.percent(inside.accuracy if inside else None)),
+            ("best", f"{best} in epoch {run.best_epoch}" if run.best_epoch else best),
+            ("last", words.percent(run.last_accuracy)),
+        )
+
+    def _times(self, run: Run, step: Step | None) -> Content:
+        speed = step.images_per_second if step and step.phase == "train" else None
+        rate = self.epochs[-1].learning_rate if self.epochs else run.recipe.learning_rate
+        return self._pairs(
+            ("speed", words.speed(speed or run.images_per_second)),
+            ("lr", words.rate(rate)),
+            ("elapsed", words.duration(progress.elapsed(run, step))),
+            ("left", words.time_left(progress.left(run, step))),
+        )
+
+    def _curves(self, width: int) -> Content:
+        """Test accuracy and training loss of the finished epochs."""
+        if len(self.epochs) < 2:
+            return self._part("curves begin after two epochs", "label")
+        label, other = "test accuracy ", "   train loss "
+        room = max((width - len(label) - len(other)) // 2, 4)
+        return Content.assemble(
+            self._part(label, "label"),
+            self._part(sparkline([epoch.test_accuracy for epoch in self.epochs], room), "accuracy"),
+            self._part(other, "label"),
+            self._part(sparkline([epoch.train_loss for epoch in self.epochs], room), "loss"),
+        )
+
+    def _pairs(self, *pairs: tuple[str, str]) -> Content:
+        parts = [self._part(f"{label} ", "label") + self._part(value, "value") for label, value in pairs]
+        return Content("   ").join(parts)
+
+    def _part(self, text: str, part: str) -> Content:
+        return Content.styled(text, self.get_visual_style(f"live--{part}"))
