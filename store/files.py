@@ -7,12 +7,17 @@ the n-th call. Files are made 0600 and folders 0700, whatever the umask says: a 
 from __future__ import annotations
 
 import errno
+import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from store.errors import DiskFull, StoreError
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer as Buffer
 
 NO_HARD_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 
@@ -29,7 +34,7 @@ class Disk:
     def truncate(self, fd: int, size: int) -> None:
         os.ftruncate(fd, size)
 
-    def write(self, fd: int, data: bytes, offset: int) -> None:
+    def write(self, fd: int, data: Buffer, offset: int) -> None:
         view = memoryview(data)
         while view:  # a signal or a nearly full disk may cut a write short
             written = os.pwrite(fd, view, offset)
@@ -86,7 +91,7 @@ def replace(path: Path, data: bytes) -> None:
 
 
 @contextmanager
-def replacing(path: Path, *, keep: Path | None = None) -> Iterator[Writer]:
+def replacing(path: Path, *, keep: Path | None = None) -> Iterator[io.BufferedWriter[Writer]]:
     """As `replace`, for content that is written piece by piece inside the block.
 
     The content before is kept under the name `keep`, if one is given: between the two renames only that one is there.
@@ -96,7 +101,8 @@ def replacing(path: Path, *, keep: Path | None = None) -> Iterator[Writer]:
         fd = disk.create(beside)
         try:
             disk.truncate(fd, 0)
-            yield Writer(fd)
+            with io.BufferedWriter(Writer(fd)) as file:
+                yield file
             disk.sync(fd)
         finally:
             os.close(fd)
@@ -110,19 +116,20 @@ def replacing(path: Path, *, keep: Path | None = None) -> Iterator[Writer]:
     disk.sync_folder(path.parent)
 
 
-class Writer:
+class Writer(io.RawIOBase):
     """A file that is being written, through `disk`."""
 
     def __init__(self, fd: int) -> None:
         self._fd, self._size = fd, 0
 
-    def write(self, data: bytes) -> int:
-        disk.write(self._fd, data, self._size)
-        self._size += len(data)
-        return len(data)
+    def writable(self) -> bool:
+        return True
 
-    def flush(self) -> None:
-        """Nothing waits in memory here."""
+    def write(self, data: Buffer, /) -> int:
+        view = memoryview(data).cast("B")
+        disk.write(self._fd, view, self._size)
+        self._size += len(view)
+        return len(view)
 
 
 def second_name(path: Path, name: Path) -> None:

@@ -66,7 +66,7 @@ def load(path: Path) -> dict[str, Any]:
 
 def newest(folder: Path) -> tuple[dict[str, Any] | None, list[str]]:
     """The newest checkpoint that loads, or None, and what was found damaged on the way."""
-    damaged = []
+    damaged: list[str] = []
     for name in (NEWEST, BEFORE):
         if (folder / name).exists():
             try:

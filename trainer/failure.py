@@ -22,9 +22,7 @@ def in_words(error: Exception) -> str:
 
 def is_disk_full(error: BaseException) -> bool:
     """Was it the disk, or the user's share of it, that had no room?"""
-    return isinstance(error, DiskFull) or (
-        isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}
-    )
+    return isinstance(error, DiskFull) or (isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT})
 
 
 def write_log(folder: Path, error: Exception) -> None:

@@ -10,6 +10,7 @@ import contextvars
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, Protocol
@@ -70,6 +71,16 @@ def opener(source_of: Callable[[Run], Source]) -> Open:
     return open
 
 
+@dataclass(slots=True)
+class Active:
+    """A run that a worker has taken."""
+
+    run: Run  # its newest snapshot
+    worker: threading.Thread
+    wish: Wish | None = None
+    begun: bool = False  # it is past loading torch, images and network: from here on there is something to save
+
+
 class JobQueue:
     """Runs that are not over, in order, and one worker thread per device that trains them."""
 
@@ -77,8 +88,7 @@ class JobQueue:
         self._store, self._open, self._tell = store, open, tell
         self._changed = threading.Condition()  # guards everything below
         self._line: list[str] = []  # ids that wait for a worker, in order
-        self._training: dict[str, Wish | None] = {}  # ids that train, and what is wished of them
-        self._newest: dict[str, Run] = {}  # the snapshots of those that train
+        self._active: dict[str, Active] = {}  # by run id
         self._closing = False
         self._workers = [
             threading.Thread(
@@ -136,8 +146,8 @@ class JobQueue:
         run = self._store.run(id)
         if run.status in {"running", "queued"}:
             with self._changed:
-                if id in self._training:
-                    self._training[id] = None  # it was to be paused or stopped and has not yet been
+                if id in self._active:
+                    self._active[id].wish = None  # it was to be paused or stopped and has not yet been
                     return run
         if run.status == "done":
             raise Problem(f"run {id} is done: there is nothing left to train")
@@ -164,25 +174,30 @@ class JobQueue:
     def is_idle(self) -> bool:
         """Nothing trains and nothing waits for a worker."""
         with self._changed:
-            return not self._line and not self._training
+            return not self._line and not self._active
 
     def close(self, patience: float = 30.0) -> list[Run]:
         """Interrupt what trains: each run saves after its step. Returns the runs that were in flight.
 
-        `patience` is how many seconds to wait for the steps; a run whose step takes longer goes on from its last
-        checkpoint. `is_working` then tells that its thread still runs.
+        A run that is still loading has nothing to save and is not waited for. `patience` is how many seconds to wait
+        for the steps of the others; one whose step takes longer goes on from its last checkpoint. `is_working` tells
+        that a thread still runs.
         """
         with self._changed:
             self._closing = True
-            in_flight = list(self._training)
-            for id in in_flight:
-                self._training[id] = self._training[id] or "interrupted"
+            taken = list(self._active.values())
+            for one in taken:
+                one.wish = one.wish or "interrupted"
             self._changed.notify_all()
+        for one in taken:
+            if not one.begun:  # and it never will: see _begin
+                one.run = self._keep(replace(one.run, status="interrupted"))
+        loading = {one.worker for one in taken if not one.begun}
         until = time.monotonic() + patience
         for worker in self._workers:
-            if worker.ident is not None:
+            if worker not in loading and worker.ident is not None:
                 worker.join(max(0.0, until - time.monotonic()))
-        return [run for run in (self._newest[id] for id in in_flight) if run.status in {"running", "interrupted"}]
+        return [one.run for one in taken if one.run.status in {"running", "interrupted"}]
 
     def is_working(self) -> bool:
         """A worker thread is still alive. Python must then be left by `os._exit`, or it aborts inside a torch call."""
@@ -191,46 +206,54 @@ class JobQueue:
     # What follows happens in a worker's thread, or is shared by both sides.
 
     def _work(self, device: str) -> None:
-        while run := self._next():
-            self._train(run, device)
+        while one := self._next():
+            self._train(one, device)
             with self._changed:
-                del self._training[run.id]
+                del self._active[one.run.id]
                 self._changed.notify_all()
 
-    def _next(self) -> Run | None:
+    def _next(self) -> Active | None:
         with self._changed:
             self._changed.wait_for(lambda: self._line or self._closing)
             if self._closing:
                 return None
             id = self._line.pop(0)
-            self._training[id] = None
-            run = self._newest[id] = self._store.run(id)
-            return run
+            one = self._active[id] = Active(self._store.run(id), threading.current_thread())
+            return one
 
-    def _train(self, run: Run, device: str) -> None:
+    def _begin(self, one: Active) -> bool:
+        """May this run begin, now that everything is loaded? Not when the queue was closed meanwhile."""
+        with self._changed:
+            one.begun = not self._closing
+            return one.begun
+
+    def _train(self, one: Active, device: str) -> None:
         """Train one run until it is done, something goes wrong, or somebody wishes otherwise."""
-        run = self._keep(replace(run, status="running", error=None, finished=None), PREPARING)
+        self._keep(replace(one.run, status="running", error=None, finished=None), PREPARING)
+        folder = self._store.folder(one.run.id)
         try:
-            training = self._open(run, self._store.folder(run.id), device)
-            run = self._keep(self._agreed(run, training), PREPARING)
-            wish = self._follow(run, training)
-            run = self._newest[run.id]
+            training = self._open(one.run, folder, device)
+            if not self._begin(one):
+                return
+            self._keep(self._agreed(one.run, training), PREPARING)
+            wish = self._follow(one, training)
             if wish is None:
                 training.write_weights()
-                self._keep(ended(run, "done"))
+                self._keep(ended(one.run, "done"))
                 training.discard_checkpoints()
             else:
                 training.save()
                 if wish == "stopped":
                     training.write_weights()
-                self._keep(ended(run, wish) if wish == "stopped" else replace(run, status=wish))
+                self._keep(ended(one.run, wish) if wish == "stopped" else replace(one.run, status=wish))
         except Exception as error:  # whatever it is ends this run, not the queue
-            write_log(self._store.folder(run.id), error)
-            run = self._newest[run.id]
+            if not one.begun and not self._begin(one):
+                return
+            write_log(folder, error)
             if is_disk_full(error):
-                self._keep(replace(run, status="paused", error=in_words(error)))
+                self._keep(replace(one.run, status="paused", error=in_words(error)))
             else:
-                self._keep(ended(run, "failed", in_words(error)))
+                self._keep(ended(one.run, "failed", in_words(error)))
 
     def _agreed(self, run: Run, training: Training) -> Run:
         """The run as its checkpoint knows it. A line that the checkpoint knows and the file lacks is written again;
@@ -243,22 +266,22 @@ class JobQueue:
         facts = replace(run, device=training.device, plan=training.plan, params=training.params)
         return summarise(replace(facts, notice=training.notice or run.notice), known)
 
-    def _follow(self, run: Run, training: Training) -> Wish | None:
+    def _follow(self, one: Active, training: Training) -> Wish | None:
         """Ask for news until there are no more, or until there is a wish: returns it."""
         epochs = training.epochs
         for news in training.news():
             match news:
                 case Step():
-                    self._tell(run, news)
+                    self._tell(one.run, news)
                 case Epoch():
                     training.save()  # first the checkpoint, then the line, which acknowledges it
-                    self._store.append(run.id, news)
+                    self._store.append(one.run.id, news)
                     epochs.append(news)
-                    run = self._newest[run.id] = summarise(run, epochs)
-                    self._tell(run, None)
+                    one.run = summarise(one.run, epochs)
+                    self._tell(one.run, None)
             with self._changed:
-                if (wish := self._training[run.id]) is not None:
-                    return wish
+                if one.wish is not None:
+                    return one.wish
         return None
 
     def _enqueue(self, run: Run) -> Run:
@@ -273,8 +296,8 @@ class JobQueue:
 
     def _wish(self, id: str, wish: Wish) -> None:
         with self._changed:
-            if id in self._training:
-                self._training[id] = wish
+            if id in self._active:
+                self._active[id].wish = wish
                 return
             if id in self._line:
                 self._line.remove(id)
@@ -285,8 +308,9 @@ class JobQueue:
     def _keep(self, run: Run, step: Step | None = None) -> Run:
         """A newer snapshot: to the store, then to whoever listens."""
         self._store.save(run)
-        if run.id in self._newest:
-            self._newest[run.id] = run
+        with self._changed:
+            if run.id in self._active:
+                self._active[run.id].run = run
         self._tell(run, step)
         return run
 

@@ -55,7 +55,9 @@ class CifarApp(FollowingApp):
         Binding("1", "mode('catalogue')", "Catalogue", show=False, tooltip="Every network"),
         Binding("2", "mode('queue')", "Queue", show=False, tooltip="What trains and what waits"),
         Binding("3", "mode('results')", "Results", show=False, tooltip="What every run has reached"),
-        Binding("question_mark,f1", "help", "Help", key_display="?", tooltip="Show or hide help for what has the focus"),
+        Binding(
+            "question_mark,f1", "help", "Help", key_display="?", tooltip="Show or hide help for what has the focus"
+        ),
         Binding("q", "quit", "Quit", tooltip="Leave at once; what trains is saved and goes on at the next start"),
     ]
 

@@ -102,7 +102,8 @@ def complain(line: str, status: int) -> int:
 
 
 def in_one_line(error: click.ClickException, arguments: list[str]) -> str:
-    """What click found wrong. An option of the program that stands after the command is answered with the right line."""
+    """What click found wrong. An option of the program that stands after the command is answered with the corrected
+    line."""
     if isinstance(error, click.NoSuchOption):
         ours = {name: option for option in program.params for name in option.opts}
         if error.option_name in ours:

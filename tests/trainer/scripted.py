@@ -46,7 +46,7 @@ class ScriptedTraining:
 
     plan = "by heart"
     params = 62_006
-    notice = None
+    notice: str | None = None
 
     def __init__(self, script: Script, run: Run, device: str) -> None:
         self.script, self.run, self.device = script, run, device

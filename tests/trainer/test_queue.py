@@ -12,7 +12,7 @@ import pytest
 from store.errors import Problem
 from store.records import Recipe, Run, Step
 from store.runs import RunStore
-from tests.trainer.scripted import Script, epoch
+from tests.trainer.scripted import Script, ScriptedTraining, epoch
 from trainer.queue import JobQueue
 
 
@@ -220,6 +220,27 @@ def test_a_step_that_does_not_end_does_not_hold_up_closing_for_ever(
     script.go.set()
 
 
+def test_a_run_that_is_still_loading_is_not_waited_for(store: RunStore, script: Script, listener: Listener) -> None:
+    loading, loaded = threading.Event(), threading.Event()
+
+    def slow(run: Run, folder: Path, device: str) -> ScriptedTraining:
+        loading.set()
+        loaded.wait(20)
+        return script(run, folder, device)
+
+    jobs = JobQueue(store, slow, ["cpu"], listener)
+    run = add(jobs)
+    jobs.start()
+    assert loading.wait(20)
+    assert [one.status for one in jobs.close()] == ["interrupted"]
+    loaded.set()
+    for thread in threading.enumerate():
+        if thread.name.startswith("trains on"):
+            thread.join(20)
+    assert not jobs.is_working()
+    assert store.run(run.id).status == "interrupted" and run.id not in script.saved
+
+
 def test_a_line_that_the_checkpoint_knows_and_the_file_lacks_is_written_again(
     store: RunStore, script: Script, listener: Listener
 ) -> None:
@@ -233,9 +254,7 @@ def test_a_line_that_the_checkpoint_knows_and_the_file_lacks_is_written_again(
     assert [line.epoch for line in store.epochs(run.id)] == [1, 2, 3]
 
 
-def test_lines_that_the_checkpoint_does_not_know_come_anew(
-    store: RunStore, script: Script, listener: Listener
-) -> None:
+def test_lines_that_the_checkpoint_does_not_know_come_anew(store: RunStore, script: Script, listener: Listener) -> None:
     jobs = queue_of(store, script, listener)
     run = add(jobs, epochs=3)
     for number in (1, 2):

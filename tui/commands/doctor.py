@@ -29,12 +29,11 @@ def doctor(ctx: click.Context, mend: bool) -> None:
     for name, value in surroundings(session):
         click.echo(f"{name:<12} {value}")
     if mend:
-        done = repair(session.home)
-        for line in done:
-            click.echo(f"{'repaired':<12} {line}")
+        for line in repair(session.home):
+            click.echo(f"{'repair':<12} {line}")
     findings = check(session.home)
-    for line in findings:
-        click.echo(f"{'wrong':<12} {line}")
+    for finding in findings:
+        click.echo(f"{'wrong':<12} {finding.what}")
     if not findings:
         click.echo(f"{'store':<12} in order")
     ctx.exit(1 if findings else 0)

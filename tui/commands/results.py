@@ -7,8 +7,8 @@ import click
 from store.records import Run
 from store.runs import RunStore
 from tui import words
-from tui.compare import what_differs
 from tui.commands.output import print_json, print_table, run_in_json, table_of
+from tui.compare import what_differs
 from tui.session import Session
 from zoo import CARDS
 

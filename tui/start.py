@@ -1,0 +1,42 @@
+"""`cifar-tui` without a command: the app, from the store it opens to the lines that the shell shows afterwards."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from store.errors import UsageProblem
+from store.runs import RunStore, StoreInUse
+from trainer.queue import JobQueue, Tell, opener
+from tui import words
+from tui.session import Session
+
+
+def start_app(session: Session) -> int:
+    """Show the app until the user leaves it. Returns the exit status.
+
+    Where another program owns the store, the app opens for reading and follows it.
+    """
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):  # Textual reads from the one and draws to the other
+        raise UsageProblem("the app needs a terminal; cifar-tui --help lists the commands that do without")
+    try:
+        store = RunStore.open(session.home)
+    except StoreInUse:
+        store = RunStore.open(session.home, write=False)
+    with store:
+        from tui.app import run  # Textual, whose import the store's errors need not wait for
+
+        queues: list[JobQueue] = []
+
+        def make_queue(tell: Tell) -> JobQueue:
+            queues.append(JobQueue(store, opener(session.source_of), session.devices, tell))
+            return queues[0]
+
+        for left in run(session, store, make_queue):
+            click.echo(words.farewell(left))
+        if any(queue.is_working() for queue in queues):  # a step that does not end: what it would save is saved before
+            sys.stdout.flush()
+            os._exit(0)
+    return 0
