@@ -24,7 +24,7 @@ class Server:
         self.body = body
         self.closing = threading.Event()
         self.ranges: list[str | None] = []  # the Range of each request
-        self.answers: dict[str, Callable[[BaseHTTPRequestHandler], None]] = {
+        self.answers: dict[str, Callable[[BaseHTTPRequestHandler], object]] = {
             "/good": self.good,
             "/no-ranges": self.no_ranges,
             "/breaks": self.breaks,
@@ -40,8 +40,8 @@ class Server:
             "/moved": lambda request: self.send(request, 302, b"", {"Location": self.url("/good")}),
             "/to-http": lambda request: self.send(request, 302, b"", {"Location": "http://example.org/cifar.tar.gz"}),
             "/to-file": lambda request: self.send(request, 302, b"", {"Location": "file:///etc/passwd"}),
-            "/hangs": lambda request: self.closing.wait() and None,
-            "/no-http": lambda request: request.wfile.write(b"hello\r\n\r\n") and None,
+            "/hangs": lambda request: self.closing.wait(),
+            "/no-http": lambda request: request.wfile.write(b"hello\r\n\r\n"),
         }
         server = self
 
