@@ -105,6 +105,10 @@ def test_the_draws_of_an_epoch_depend_on_seed_and_epoch_and_nothing_else() -> No
         assert not any(torch.equal(a, b) for a, b in zip(first, other, strict=True))
 
 
+def test_seed_and_epoch_are_not_mixed_up() -> None:
+    assert not torch.equal(epoch_draws(1000, seed=1, epoch=23).order, epoch_draws(1000, seed=12, epoch=3).order)
+
+
 def test_drawing_leaves_the_default_generator_alone() -> None:
     torch.manual_seed(0)
     expected = torch.rand(3)

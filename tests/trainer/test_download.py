@@ -29,6 +29,7 @@ class Server:
             "/no-ranges": self.no_ranges,
             "/breaks": self.breaks,
             "/breaks-no-ranges": self.breaks_without_ranges,
+            "/begins-anew": self.begins_anew,
             "/wrong": lambda request: self.send(request, 200, bytes(len(body))),
             "/short": lambda request: self.send(request, 200, body[:1000]),
             "/nothing": lambda request: request.send_error(404),
@@ -85,6 +86,13 @@ class Server:
 
     def breaks_without_ranges(self, request: BaseHTTPRequestHandler) -> None:
         self.send(request, 200, self.body[: len(self.body) // 2], {"Content-Length": str(len(self.body))})
+
+    def begins_anew(self, request: BaseHTTPRequestHandler) -> None:
+        """Sends all from the start although asked to go on, breaks off after a quarter, and then knows ranges."""
+        if len(self.ranges) == 1:
+            self.send(request, 200, self.body[: len(self.body) // 4], {"Content-Length": str(len(self.body))})
+        else:
+            self.good(request)
 
     def never_satisfied(self, request: BaseHTTPRequestHandler) -> None:
         if request.headers.get("Range"):
@@ -187,6 +195,13 @@ def test_a_server_that_cannot_continue_sends_all_again(web: Web, path: str) -> N
     assert web.download(path)
     assert web.is_whole()
     assert web.server.ranges[0] == "bytes=100-"
+
+
+def test_what_was_there_is_forgotten_when_a_server_begins_anew(web: Web) -> None:
+    web.begin(web.body[: len(web.body) // 2])
+    assert web.download("/begins-anew")
+    assert web.is_whole()
+    assert web.server.ranges == [f"bytes={len(web.body) // 2}-", f"bytes={len(web.body) // 4}-"]
 
 
 @pytest.mark.parametrize("left", [b"something else", b"x" * 1_000_000])
