@@ -12,7 +12,7 @@ https://papers.nips.cc/paper/4824-imagenet-classification-with-deep-convolutiona
 
 For CIFAR-10: five convolutions as in the paper, but all of them 3×3 with stride 1, since the paper's 11×11 with
 stride 4 would leave little of a 32×32 image. No local response normalisation, and a 2×2 max-pooling instead of the
-overlapping one. The widths are those of the version for a single GPU.
+overlapping one. The widths are those of the first author's later version for a single GPU.
 
 Look at: where the parameters are. The two linear layers of 4096 hold 33,562,624 of the 35,855,178, and dropout stands
 before each of them: where the parameters are, there is the risk of learning by heart.
@@ -24,7 +24,7 @@ from torch import Tensor, nn
 class AlexNet(nn.Module):
     """Five convolutions, three linear layers: scores of shape (N, classes) from images of shape (N, 3, 32, 32)."""
 
-    def __init__(self, classes: int = 10) -> None:
+    def __init__(self, classes: int) -> None:
         super().__init__()
         self.stages = nn.Sequential(
             nn.Sequential(nn.Conv2d(3, 64, kernel_size=3, padding=1), nn.ReLU(), nn.MaxPool2d(2)),

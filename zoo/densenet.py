@@ -14,8 +14,8 @@ For CIFAR-10: depths as in the paper's DenseNet-121 and -169 for ImageNet, at se
 3×3 convolution with stride 1; its batch norm is that of the first layer. Norm and ReLU come *before* each convolution,
 as in the paper. No dropout.
 
-Look at: `torch.cat` in `DenseLayer.forward`, and how `channels` grows in `DenseNet.__init__`: by k with every layer, and
-then halved by the transition.
+Look at: `torch.cat` in `DenseLayer.forward`, and how `channels` grows in `DenseNet.__init__`: by k with every layer,
+until a transition halves it.
 """
 
 import torch

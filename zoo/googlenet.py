@@ -10,8 +10,8 @@ image 3×32×32 → 192×32×32 → 480×32×32 → 832×16×16 → 1024×8×8 �
 Paper: "Going Deeper with Convolutions", Szegedy, Liu, Jia and others, 2014, https://arxiv.org/abs/1409.4842
 
 For CIFAR-10: the nine inception blocks and their widths are the paper's; the stem is a single 3×3 convolution that
-keeps the size. Batch norm after each convolution, two 3×3 convolutions in place of the 5×5 (both came with the
-paper's sequel), and neither dropout nor the two auxiliary heads that the paper needed to train without batch norm.
+keeps the size. There is batch norm after each convolution, and two 3×3 convolutions stand in place of the 5×5 (both
+came with the paper's successor); there are no dropout and no auxiliary heads, which helped to train without batch norm.
 
 Look at: `Inception.forward`, where the four branches are stacked, and the first column of the table: it is always
 the sum of the four outputs (`1×1`, `3×3`, `5×5`, `pool`) of the row above.
@@ -91,13 +91,13 @@ class GoogLeNet(nn.Module):
     def __init__(self, classes: int) -> None:
         super().__init__()
         self.stem = conv_bn_relu(3, 192, kernel_size=3)
-        a, b, c = (nn.Sequential(*(Inception(*row) for row in rows)) for rows in self.STAGES)
+        first, second, third = (nn.Sequential(*(Inception(*row) for row in rows)) for rows in self.STAGES)
         self.stages = nn.Sequential(
-            a,
+            first,
             nn.MaxPool2d(kernel_size=3, stride=2, padding=1),
-            b,
+            second,
             nn.MaxPool2d(kernel_size=3, stride=2, padding=1),
-            c,
+            third,
         )
         self.head = nn.Sequential(nn.AvgPool2d(8), nn.Flatten(), nn.Linear(1024, classes))
 

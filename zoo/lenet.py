@@ -24,7 +24,7 @@ from torch import Tensor, nn
 class LeNet(nn.Module):
     """LeNet-5 for 32×32 colour images: scores of shape (N, classes) from images of shape (N, 3, 32, 32)."""
 
-    def __init__(self, classes: int = 10) -> None:
+    def __init__(self, classes: int) -> None:
         super().__init__()
         self.stages = nn.Sequential(
             nn.Sequential(nn.Conv2d(3, 6, kernel_size=5), nn.ReLU(), nn.MaxPool2d(2)),

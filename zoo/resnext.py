@@ -10,9 +10,9 @@ image 3×32×32 → 64×32×32 → 256×32×32 → 512×16×16 → 1024×8×8 �
 Paper: "Aggregated Residual Transformations for Deep Neural Networks", Xie, Girshick, Dollár, Tu and He, 2016,
 https://arxiv.org/abs/1611.05431
 
-For CIFAR-10: the paper's ResNeXt-29 for CIFAR, with three stages of three blocks, but with fewer paths (the paper has 8
-or 16 of 64 channels), a stem of 1×1 instead of 3×3, and twice instead of four times as many channels at the end of a
-block as between its convolutions.
+For CIFAR-10: the paper's own ResNeXt-29, with three stages of three blocks that end in 256, 512 and 1024 channels. But
+there are fewer paths (the paper has 8 or 16 of 64 channels), to save memory and time, and the stem is 1×1 instead of
+3×3.
 
 Look at: `groups=cardinality` in the block. Everything else is ResNet's bottleneck.
 """

@@ -32,10 +32,11 @@ def conv_bn(in_channels: int, out_channels: int, kernel_size: int, stride: int =
 
 
 def shuffle(x: Tensor, groups: int) -> Tensor:
-    """Deal the channels out anew: 1 2 3 | 4 5 6 becomes 1 4 | 2 5 | 3 6, read on as 1 4 2 | 5 3 6."""
-    x = x.unflatten(1, (groups, -1))  # (N, groups, C/groups, H, W)
+    """Deal the channels out like cards: with two groups, 1 2 3 | 4 5 6 becomes 1 4 2 | 5 3 6."""
+    n, c, h, w = x.shape
+    x = x.reshape(n, groups, c // groups, h, w)  # (N, groups, C/groups, H, W)
     x = x.transpose(1, 2)  # (N, C/groups, groups, H, W)
-    return x.flatten(1, 2)  # (N, C, H, W)
+    return x.reshape(n, c, h, w)  # (N, C, H, W)
 
 
 class Unit(nn.Module):

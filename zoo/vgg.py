@@ -9,9 +9,10 @@ image 3×32×32 → 64×16×16 → 128×8×8 → 256×4×4 → 512×2×2 → 512
 Paper: "Very Deep Convolutional Networks for Large-Scale Image Recognition", Simonyan and Zisserman, 2014,
 https://arxiv.org/abs/1409.1556
 
-For CIFAR-10: the paper's configurations A, B, D and E, with batch norm after each convolution (it was invented a year
-later, and without it the deep ones hardly start to learn). After five halvings one pixel of 512 channels is left, so
-one linear layer takes the place of the paper's three, which held most of its parameters. No dropout.
+For CIFAR-10: the paper's configurations A, B, D and E, with batch norm after each convolution. (It was invented a year
+later; the paper started its deep networks from trained shallow ones instead.) After five halvings one pixel of 512
+channels is left, so one linear layer takes the place of the paper's three, which held most of its parameters. No
+dropout.
 
 Look at: the four factories at the end. The whole difference between the networks is five numbers: how many
 convolutions each stage has.
