@@ -91,10 +91,24 @@ PAPERS = {
     "dla":          Paper("Deep Layer Aggregation",                                                             "Yu, Wang, Shelhamer and Darrell",                2017, "https://arxiv.org/abs/1707.06484"),
     "dpn":          Paper("Dual Path Networks",                                                                 "Chen, Li, Xiao, Jin, Yan and Feng",              2017, "https://arxiv.org/abs/1707.01629"),
     "vit":          Paper("An Image is Worth 16x16 Words: Transformers for Image Recognition at Scale",         "Dosovitskiy, Beyer, Kolesnikov and others",      2020, "https://arxiv.org/abs/2010.11929"),
+
+    # of the additions     title                                                                                 authors                                           year  link
+    "resnet_cifar":  Paper("Deep Residual Learning for Image Recognition",                                       "He, Zhang, Ren and Sun",                         2015, "https://arxiv.org/abs/1512.03385"),
+    "preact_resnet": Paper("Identity Mappings in Deep Residual Networks",                                        "He, Zhang, Ren and Sun",                         2016, "https://arxiv.org/abs/1603.05027"),
+    "wide_resnet":   Paper("Wide Residual Networks",                                                             "Zagoruyko and Komodakis",                        2016, "https://arxiv.org/abs/1605.07146"),
+    "resnet9":       Paper("How to Train Your ResNet",                                                           "Page",                                           2018, "https://github.com/davidcpage/cifar10-fast"),
+    "squeezenet":    Paper("SqueezeNet: AlexNet-level accuracy with 50x fewer parameters and <0.5MB model size", "Iandola, Han, Moskewicz and others",             2016, "https://arxiv.org/abs/1602.07360"),
+    "shufflenetv2":  Paper("ShuffleNet V2: Practical Guidelines for Efficient CNN Architecture Design",          "Ma, Zhang, Zheng and Sun",                       2018, "https://arxiv.org/abs/1807.11164"),
+    "mlp_mixer":     Paper("MLP-Mixer: An all-MLP Architecture for Vision",                                      "Tolstikhin, Houlsby, Kolesnikov and others",     2021, "https://arxiv.org/abs/2105.01601"),
+    "convmixer":     Paper("Patches Are All You Need?",                                                          "Trockman and Kolter",                            2022, "https://arxiv.org/abs/2201.09792"),
+    "convnext":      Paper("A ConvNet for the 2020s",                                                            "Liu, Mao, Wu and others",                        2022, "https://arxiv.org/abs/2201.03545"),
+    "cct":           Paper("Escaping the Big Data Paradigm with Compact Transformers",                           "Hassani, Walton, Shah and others",               2021, "https://arxiv.org/abs/2104.05704"),
+    "swin":          Paper("Swin Transformer: Hierarchical Vision Transformer using Shifted Windows",            "Liu, Lin, Cao and others",                       2021, "https://arxiv.org/abs/2103.14030"),
 }
 # fmt: on
 
 PUBLISHED, OURS = "published", "ours"
+PYTORCH_CIFAR = "kuangliu/pytorch-cifar"  # a repository on GitHub, as are the other sources of counts
 
 # fmt: off
 _PUBLISHED_ROWS = (
@@ -139,7 +153,24 @@ _PUBLISHED_ROWS = (
 
 # Additions, in the order in which they are listed. `count` names the public source that has the same number of parameters.
 _ADDITIONS: tuple[tuple[str, str, str, str, int, int, int, str], ...] = (
-    # id                   name                  config                family              params           macs  activations  count
+    # id                   name                  config                family                params           macs  activations  count
+    ("resnet34",          "ResNet-34",          "",                   "resnet",         21_282_122, 1_159_402_496,   7_976_960, PYTORCH_CIFAR),
+    ("resnet152",         "ResNet-152",         "",                   "resnet",         58_156_618, 3_722_137_600,  55_398_400, PYTORCH_CIFAR),
+    ("resnet20",          "ResNet-20",          "",                   "resnet_cifar",      269_722,    40_551_040,   1_519_872, "akamaster/pytorch_resnet_cifar10: 0.27M"),
+    ("resnet56",          "ResNet-56",          "",                   "resnet_cifar",      853_018,   125_485_696,   4_272_384, "akamaster/pytorch_resnet_cifar10: 0.85M"),
+    ("resnet110",         "ResNet-110",         "",                   "resnet_cifar",    1_727_962,   252_887_680,   8_401_152, "akamaster/pytorch_resnet_cifar10: 1.7M"),
+    ("preact_resnet18",   "PreAct ResNet-18",   "",                   "preact_resnet",  11_171_146,   555_422_720,   4_438_016, PYTORCH_CIFAR),
+    ("wide_resnet28_10",  "Wide ResNet-28-10",  "",                   "wide_resnet",    36_479_194, 5_243_328_768,  18_496_000, "pytorchcv: wrn28_10_cifar10"),
+    ("resnet9",           "ResNet-9",           "",                   "resnet9",         6_573_120,   379_261_952,   3_885_056, "davidcpage/cifar10-fast"),
+    ("resnext29_32x4d",   "ResNeXt-29",         "[3,3,3] c=32 bw=4",  "resnext",         4_774_218,   772_483_072,  26_755_072, PYTORCH_CIFAR),
+    ("regnety_400mf",     "RegNetY_400MF",      "",                   "regnet",          5_714_362,   467_089_152,  23_692_224, PYTORCH_CIFAR),
+    ("squeezenet",        "SqueezeNet",         "with bypass",        "squeezenet",        734_986,    52_543_488,   4_476_928, "weiaicunzai/pytorch-cifar100: 0.78M for 100 classes"),
+    ("shufflenetv2",      "ShuffleNet V2",      "1×",                 "shufflenetv2",    1_263_854,    45_002_112,   5_590_016, PYTORCH_CIFAR),
+    ("mlp_mixer",         "MLP-Mixer",          "nano",               "mlp_mixer",         673_418,    75_891_968,   5_559_296, "omihub777/MLP-Mixer-CIFAR: 0.67M"),
+    ("convmixer256_8",    "ConvMixer-256/8",    "patch=2 kernel=5",   "convmixer",         594_186,   148_113_920,  13_120_512, "locuslab/convmixer-cifar10"),
+    ("convnext",          "ConvNeXt",           "[2,2,2,2] patch=1",  "convnext",        6_378_378,   305_845_248,  13_033_224, "filipbasara0/simple-convnext: 6.4M"),
+    ("cct7_3x1",          "CCT-7/3×1",          "",                   "cct",             3_760_139,   946_670_080,  46_182_448, "SHI-Labs/Compact-Transformers: 3.760M"),
+    ("swin",              "Swin",               "[2,6,4] window=4",   "swin",            7_073_188,   236_228_352,   7_822_680, "aanna0701/SPT_LSA_ViT"),
 )
 # fmt: on
 

@@ -116,9 +116,17 @@ def resnet18(classes: int = 10) -> ResNet:
     return ResNet(BasicBlock, (2, 2, 2, 2), classes)
 
 
+def resnet34(classes: int = 10) -> ResNet:
+    return ResNet(BasicBlock, (3, 4, 6, 3), classes)
+
+
 def resnet50(classes: int = 10) -> ResNet:
     return ResNet(Bottleneck, (3, 4, 6, 3), classes)
 
 
 def resnet101(classes: int = 10) -> ResNet:
     return ResNet(Bottleneck, (3, 4, 23, 3), classes)
+
+
+def resnet152(classes: int = 10) -> ResNet:
+    return ResNet(Bottleneck, (3, 8, 36, 3), classes)

@@ -5,7 +5,8 @@ parallel paths a residual block has. The paths are all alike and their results a
 ResNet bottleneck whose 3×3 convolution is cut into groups. For the same cost, more and narrower paths turned out to be
 better than fewer and wider ones, and unlike the branches of GoogLeNet there is nothing to design by hand.
 
-image 3×32×32 → 64×32×32 → 256×32×32 → 512×16×16 → 1024×8×8 → 1024 → 10 scores (2 paths, each 64 wide)
+image 3×32×32 → 64×32×32 → 256×32×32 → 512×16×16 → 1024×8×8 → 1024 → 10 scores (2 paths, each 64 wide; with
+32 paths, each 4 wide, the same widths)
 
 Paper: "Aggregated Residual Transformations for Deep Neural Networks", Xie, Girshick, Dollár, Tu and He, 2016,
 https://arxiv.org/abs/1611.05431
@@ -96,3 +97,7 @@ class ResNeXt(nn.Module):
 
 def resnext29(classes: int = 10) -> ResNeXt:
     return ResNeXt(2, 64, classes)
+
+
+def resnext29_32x4d(classes: int = 10) -> ResNeXt:
+    return ResNeXt(32, 4, classes)
