@@ -19,28 +19,31 @@ Look at: `CCT.pool`, attention with one learned question, and in `Layer.forward`
 *after* the second norm, unlike the usual Transformer's.
 """
 
+import math
+
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 
 class Attention(nn.Module):
-    """Every token gathers from all tokens what it asks for, in several heads; the shape (N, tokens, width) stays."""
-
-    DROPOUT = 0.1  # of the attention weights
+    """Every token reads from all tokens, `heads` times side by side; the shape (N, tokens, width) stays."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
-        self.qkv = nn.Linear(width, 3 * width, bias=False)
+        self.query_key_value = nn.Linear(width, 3 * width, bias=False)
+        self.dropout = nn.Dropout(0.1)
         self.project = nn.Linear(width, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        qkv = self.qkv(x).unflatten(2, (3, self.heads, -1))  # (N, tokens, 3, heads, width/heads)
-        query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind()  # (N, heads, tokens, width/heads) each
-        dropout = self.DROPOUT if self.training else 0.0
-        y = F.scaled_dot_product_attention(query, key, value, dropout_p=dropout)  # (N, heads, tokens, width/heads)
-        return self.project(y.transpose(1, 2).flatten(2))  # (N, tokens, width)
+        n, tokens, width = x.shape
+        x = self.query_key_value(x)  # (N, tokens, 3·width)
+        x = x.reshape(n, tokens, 3, self.heads, width // self.heads)  # (N, tokens, 3, heads, width/heads)
+        query, key, value = x.permute(2, 0, 3, 1, 4)  # three of (N, heads, tokens, width/heads)
+        match = query @ key.transpose(2, 3) / math.sqrt(width // self.heads)  # (N, heads, tokens, tokens)
+        x = self.dropout(match.softmax(dim=3)) @ value  # (N, heads, tokens, width/heads)
+        x = x.transpose(1, 2).reshape(n, tokens, width)  # (N, tokens, width)
+        return self.project(x)  # (N, tokens, width)
 
 
 class StochasticDepth(nn.Module):
@@ -52,9 +55,9 @@ class StochasticDepth(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or self.rate == 0:
-            return x
-        kept = 1 - self.rate
-        return x * x.new_empty(len(x), 1, 1).bernoulli_(kept) / kept  # (N, tokens, width)
+            return x  # (N, tokens, width)
+        kept = x.new_empty(len(x), 1, 1).bernoulli_(1 - self.rate)  # (N, 1, 1), 1 where the branch stays, else 0
+        return x * kept / (1 - self.rate)  # (N, tokens, width)
 
 
 class Layer(nn.Module):

@@ -20,6 +20,8 @@ Look at: `wall`. After the shift, tokens from opposite edges of the image lie in
 each other, and a table of 0 and −∞ is all it takes.
 """
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -27,14 +29,17 @@ WINDOW = 4  # tokens along the side
 
 
 class WindowAttention(nn.Module):
-    """Attention among the tokens of each window; the shape (N, windows, tokens, width) stays."""
+    """Every token reads from the tokens of its window; the shape (N, windows, tokens, width) stays.
+
+    What it reads also depends on where the other token stands, by a learned bias for every offset between two tokens.
+    """
 
     offset: Tensor  # which row of `offset_bias` holds for a pair of tokens: (tokens, tokens)
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
-        self.qkv = nn.Linear(width, 3 * width)
+        self.query_key_value = nn.Linear(width, 3 * width)
         self.project = nn.Linear(width, width)
         self.offset_bias = nn.Parameter(torch.empty((2 * WINDOW - 1) ** 2, heads))
         nn.init.trunc_normal_(self.offset_bias, std=0.02)
@@ -45,12 +50,15 @@ class WindowAttention(nn.Module):
         self.register_buffer("offset", down * (2 * WINDOW - 1) + right, persistent=False)
 
     def forward(self, x: Tensor, wall: Tensor) -> Tensor:
-        qkv = self.qkv(x).unflatten(3, (3, self.heads, -1))  # (N, windows, tokens, 3, heads, width/heads)
-        query, key, value = qkv.permute(3, 0, 1, 4, 2, 5).unbind()  # (N, windows, heads, tokens, width/heads) each
-        scores = query @ key.transpose(-2, -1) / query.shape[-1] ** 0.5  # (N, windows, heads, tokens, tokens)
-        bias = self.offset_bias[self.offset].permute(2, 0, 1)  # (heads, tokens, tokens)
-        y = (scores + bias + wall).softmax(dim=-1) @ value  # (N, windows, heads, tokens, width/heads)
-        return self.project(y.transpose(2, 3).flatten(3))  # (N, windows, tokens, width)
+        n, windows, tokens, width = x.shape
+        x = self.query_key_value(x)  # (N, windows, tokens, 3·width)
+        x = x.reshape(n, windows, tokens, 3, self.heads, -1)  # (N, windows, tokens, 3, heads, width/heads)
+        query, key, value = x.permute(3, 0, 1, 4, 2, 5)  # three of (N, windows, heads, tokens, width/heads)
+        match = query @ key.transpose(3, 4) / math.sqrt(width // self.heads)  # (N, windows, heads, tokens, tokens)
+        match = match + self.offset_bias[self.offset].permute(2, 0, 1) + wall  # (N, windows, heads, tokens, tokens)
+        x = match.softmax(dim=4) @ value  # (N, windows, heads, tokens, width/heads)
+        x = x.transpose(2, 3).reshape(n, windows, tokens, width)  # (N, windows, tokens, width)
+        return self.project(x)  # (N, windows, tokens, width)
 
 
 class StochasticDepth(nn.Module):
@@ -62,9 +70,9 @@ class StochasticDepth(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or self.rate == 0:
-            return x
-        kept = 1 - self.rate
-        return x * x.new_empty(len(x), 1, 1, 1).bernoulli_(kept) / kept  # (N, H, W, width)
+            return x  # (N, H, W, width)
+        kept = x.new_empty(len(x), 1, 1, 1).bernoulli_(1 - self.rate)  # (N, 1, 1, 1), 1 where the branch stays, else 0
+        return x * kept / (1 - self.rate)  # (N, H, W, width)
 
 
 class Block(nn.Module):

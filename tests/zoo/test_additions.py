@@ -194,7 +194,7 @@ def test_attention_in_cct_is_pytorchs_multi_head_attention() -> None:
     reference = nn.MultiheadAttention(12, 3, batch_first=True).double().eval()
     reference.load_state_dict(
         {
-            "in_proj_weight": ours.qkv.weight,
+            "in_proj_weight": ours.query_key_value.weight,
             "in_proj_bias": torch.zeros(36),
             "out_proj.weight": ours.project.weight,
             "out_proj.bias": ours.project.bias,
