@@ -217,7 +217,8 @@ def select(word: str) -> list[Card]:
 
 
 def _unknown(word: str) -> str:
-    families = {card.family for card in CARDS.values()}
-    near = difflib.get_close_matches(word, [*CARDS, *sorted(families - CARDS.keys()), "published"], n=1)
+    words = dict.fromkeys([*CARDS, *(card.family for card in CARDS.values()), "published"])
+    near = difflib.get_close_matches(word, words, n=5)
+    near.sort(key=lambda other: abs(len(other) - len(word)))  # a wrong digit is likelier than a forgotten one
     hint = f"did you mean {near[0]}?" if near else "cifar-tui models lists all."
     return f"there is no model {word!r}: {hint}"
