@@ -18,9 +18,9 @@ from tests.store.faulty_disk import NO_ROOM, FaultyDisk, QuickDisk
 from tests.store.samples import a_run, an_epoch
 
 
-@pytest.fixture
-def open_umask() -> Iterator[None]:
-    before = os.umask(0)
+@pytest.fixture(params=[0o000, 0o777], ids=["everything open", "everything closed"])
+def strange_umask(request: pytest.FixtureRequest) -> Iterator[None]:
+    before = os.umask(request.param)
     yield
     os.umask(before)
 
@@ -67,7 +67,7 @@ def test_where_there_are_no_hard_links_the_backup_is_a_copy(home: Path, monkeypa
         assert ids(store) == ["one", "two"]
 
 
-@pytest.mark.usefixtures("open_umask")
+@pytest.mark.usefixtures("strange_umask")
 def test_files_and_folders_are_for_their_user_alone_whatever_the_umask(home: Path) -> None:
     fill(home)
     (home / "results.json").write_text("damaged")
