@@ -130,12 +130,12 @@ class RunStore:
     def runs(self) -> list[Run]:
         """Every run, oldest first. What is known of a run in flight comes from its epochs."""
         with files.explained(self.home):
-            return [self._rows.completed(row) for row in self._rows.all()]
+            return [self._as_it_is(self._rows.completed(row)) for row in self._rows.all()]
 
     def run(self, id: str) -> Run:
         """One run by its id or an unambiguous beginning of it. Raises UnknownRun, which names near misses."""
         with files.explained(self.home):
-            return self._rows.completed(self._rows.find(id))
+            return self._as_it_is(self._rows.completed(self._rows.find(id)))
 
     def epochs(self, id: str) -> list[Epoch]:
         """The epochs of a run, first to last."""
@@ -182,6 +182,12 @@ class RunStore:
         """Take back a run whose folder is there and whose row is lost."""
         with self._writing():
             self._rows.put(run)
+
+    def _as_it_is(self, run: Run) -> Run:
+        """A run that nobody trains any more was interrupted, even if its owner died before it could say so."""
+        if run.status == "running" and not self.writable and self.owner() is None:
+            return replace(run, status="interrupted")
+        return run
 
     @contextmanager
     def _writing(self) -> Iterator[None]:

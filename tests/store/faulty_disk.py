@@ -12,8 +12,12 @@ import stat
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from store.files import Disk
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer as Buffer
 
 SURVIVALS = {
     # what is found afterwards         names synced only, content synced only
@@ -88,7 +92,7 @@ class FaultyDisk(QuickDisk):
         file = self._open[fd]
         file.content = file.content[:size].ljust(size, b"\0")
 
-    def write(self, fd: int, data: bytes, offset: int) -> None:
+    def write(self, fd: int, data: Buffer, offset: int) -> None:
         data = bytes(data)
         half = len(data) // 2
         self._change(None, partly=lambda: self._write(fd, data[:half], offset))

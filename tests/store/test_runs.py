@@ -75,8 +75,10 @@ def test_a_run_left_running_by_a_dead_owner_is_interrupted(home: Path) -> None:
     with RunStore.open(home) as store:
         store.add(a_run("live", status="running"))
         store.add(a_run("idle", status="paused", minute=1))
-    with RunStore.open(home, write=False) as store:
-        assert [run.status for run in store.runs()] == ["running", "paused"]
+        with RunStore.open(home, write=False) as beside:
+            assert [run.status for run in beside.runs()] == ["running", "paused"]
+    with RunStore.open(home, write=False) as reader:
+        assert [run.status for run in reader.runs()] == ["interrupted", "paused"]
     with RunStore.open(home) as store:
         assert [run.status for run in store.runs()] == ["interrupted", "paused"]
 
