@@ -11,6 +11,9 @@ from platformdirs import user_data_path
 from store.records import Run
 from trainer.source import Source, locate
 
+INTERRUPTED = 130
+"""The exit status of a command that Ctrl-C, SIGTERM or SIGHUP ended."""
+
 
 @dataclass(frozen=True, slots=True)
 class Session:
