@@ -5,8 +5,9 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Iterable
 from functools import partial
+from importlib import import_module
 from threading import Thread
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
@@ -28,16 +29,9 @@ MOVES = ("cursor_", "page_", "scroll", "leave")  # actions that the palette does
 PATIENCE = 10.0  # seconds that leaving may wait for runs that are just being queued
 
 
-def queue_screen() -> Screen[None]:
-    from tui.screens.queue import QueueScreen
-
-    return QueueScreen()
-
-
-def results_screen() -> Screen[None]:
-    from tui.screens.results import ResultsScreen
-
-    return ResultsScreen()
+def later(module: str, name: str) -> Callable[[], Screen[None]]:
+    """Makes a screen whose module is imported when it is first shown."""
+    return lambda: cast("Screen[None]", getattr(import_module(f"tui.screens.{module}"), name)())
 
 
 class CifarApp(FollowingApp):
@@ -47,8 +41,8 @@ class CifarApp(FollowingApp):
     CSS_PATH = "app.tcss"
     MODES: ClassVar[dict[str, str | Callable[[], Screen[None]]]] = {
         "catalogue": CatalogueScreen,
-        "queue": queue_screen,
-        "results": results_screen,
+        "queue": later("queue", "QueueScreen"),
+        "results": later("results", "ResultsScreen"),
     }
     DEFAULT_MODE = "catalogue"
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide")]  # noqa: RUF012 (Textual does not declare a ClassVar)

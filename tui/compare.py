@@ -61,7 +61,7 @@ def what_differs(run: Run) -> list[str]:
 
 def searched(run: Run) -> str:
     """The text in which a filter looks for a run."""
-    words = (model_name(run.model), run.model, run.status, run.device, f"seed {run.seed}", run.id, run.dataset)
+    words = (model_name(run.model), run.model, run.status, run.device, f"seed{run.seed}", run.id, run.dataset)
     return " ".join((*words, recipe_in_words(run.recipe)))
 
 

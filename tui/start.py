@@ -26,6 +26,7 @@ def start_app(session: Session) -> int:
     except StoreInUse:
         store = RunStore.open(session.home, write=False)
     with store:
+        from tui import background
         from tui.app import run  # Textual, whose import the store's errors need not wait for
 
         queues: list[JobQueue] = []
@@ -36,7 +37,7 @@ def start_app(session: Session) -> int:
 
         for left in run(session, store, make_queue):
             click.echo(words.farewell(left))
-        if any(queue.is_working() for queue in queues):  # a step that does not end: what it would save is saved before
-            sys.stdout.flush()
+        if any(queue.is_working() for queue in queues) or background.is_working():
+            sys.stdout.flush()  # a step, or an import of torch, that does not end: what it would save is saved before
             os._exit(0)
     return 0
