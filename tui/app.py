@@ -12,7 +12,6 @@ from typing import Any, ClassVar, cast
 from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
-from textual.widgets import HelpPanel, KeyPanel
 
 from store.errors import Problem
 from store.records import Run
@@ -104,7 +103,7 @@ class CifarApp(FollowingApp):
             self.switch_mode(mode)
 
     def action_help(self) -> None:
-        if self.screen.query(HelpPanel):
+        if self.screen.query("HelpPanel"):
             self.action_hide_help_panel()
         else:
             self.action_show_help_panel()
@@ -112,10 +111,10 @@ class CifarApp(FollowingApp):
         self.refresh_bindings()
 
     def action_scroll_help(self, by: int) -> None:
-        self.screen.query_one(KeyPanel).scroll_relative(y=by, animate=False)
+        self.screen.query_one("KeyPanel").scroll_relative(y=by, animate=False)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        return action != "scroll_help" or bool(self.screen.query(HelpPanel))
+        return action != "scroll_help" or bool(self.screen.query("HelpPanel"))
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """Every action that has a key here, and the themes."""

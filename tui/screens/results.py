@@ -18,7 +18,7 @@ from tui.widgets.filter import matches
 from tui.widgets.table import Cell, Column, RecordTable, Tone
 from zoo import CARDS
 
-PAGE = 200  # rows; the table of Textual takes seconds for ten thousand
+PAGE = 100  # rows; the table of Textual takes seconds for ten thousand
 
 
 def published_accuracy(run: Run) -> float | None:
@@ -95,7 +95,8 @@ class ResultsScreen(RunsScreen, TableScreen):
 
     def update_body(self) -> None:
         query = self.query_text
-        runs = [run for run in reversed(self.cifar.runs.values()) if has_begun(run) and matches(query, searched(run))]
+        begun = [run for run in reversed(self.cifar.runs.values()) if has_begun(run)]
+        runs = [run for run in begun if matches(query, searched(run))] if query else begun
         self.found = len(runs)
         self.page = max(0, min(self.page, (self.found - 1) // PAGE))
         page = runs[self.page * PAGE : (self.page + 1) * PAGE]
