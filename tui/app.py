@@ -44,7 +44,7 @@ class CifarApp(FollowingApp):
         "results": later("results", "ResultsScreen"),
     }
     DEFAULT_MODE = "catalogue"
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide")]  # noqa: RUF012 (Textual does not declare a ClassVar)
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide"), (150, "-roomy")]  # noqa: RUF012 (Textual does not declare a ClassVar)
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("1", "mode('catalogue')", "Catalogue", show=False, tooltip="Every network"),
         Binding("2", "mode('queue')", "Queue", show=False, tooltip="What trains and what waits"),
