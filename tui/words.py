@@ -88,6 +88,11 @@ def duration(seconds: float | None) -> str:
     return f"{minutes // 60}h-{minutes % 60:02d}m-{rest:02d}s"
 
 
+def seconds(value: float) -> str:
+    """A short time, exactly: `11.5 s`; from two minutes on as a duration."""
+    return f"{value:.1f} s" if value < 120 else duration(value)
+
+
 def time_left(seconds: float | None) -> str:
     """A rough time to come: `12s`, `4m 05s`, `3h 20m`, `2d 4h`."""
     if seconds is None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
 from textual.widgets import Static
 
 from store.records import Recipe
@@ -17,6 +18,7 @@ from tui.background import in_background
 from tui.compare import OwnBest, model_name, own_bests
 from tui.screens.base import TableScreen
 from tui.widgets.filter import matches
+from tui.widgets.preview import Preview
 from tui.widgets.table import Cell, Column, RecordTable
 from zoo import CARDS, Card
 
@@ -63,7 +65,7 @@ def own(row: Row, width: int) -> str:
 
 COLUMNS: list[Column[Row]] = [
     Column("name", "Model", 26, name, rank=0, roomy=38),
-    Column("family", "Family", 12, family, rank=6),
+    Column("family", "Family", 13, family, rank=6),
     Column("params", "Params", 6, parameters, rank=3, roomy=10, justify="right"),
     Column("macs", "MACs", 6, lambda row, _: words.short_count(row.card.macs), rank=4, justify="right"),
     Column("published", "Published", 6, published, rank=1, roomy=9, justify="right", short="Publ."),
@@ -90,7 +92,9 @@ class CatalogueScreen(TableScreen):
 
     def compose_body(self) -> ComposeResult:
         yield from self.compose_filter()
-        yield RecordTable[Row](COLUMNS, id="catalogue")
+        with Horizontal():
+            yield RecordTable[Row](COLUMNS, id="catalogue")
+            yield Preview()
         yield Static(id="count")
 
     def update_body(self) -> None:
@@ -102,6 +106,11 @@ class CatalogueScreen(TableScreen):
                 last = card.family
         self.table.show(rows, among=CARDS)
         self.count_rows()
+
+    @on(RecordTable.RowHighlighted)
+    def preview(self) -> None:
+        """Tell about the row under the cursor."""
+        self.query_one(Preview).card = CARDS.get(self.table.current or "")
 
     @on(RecordTable.Marked)
     def count_rows(self) -> None:
