@@ -11,6 +11,7 @@ from statistics import mean, stdev
 from msgspec.structs import fields
 
 from store.records import Recipe, Run
+from trainer.own import changed_file
 from trainer.recipes import PRESETS, difference
 from zoo import CARDS
 
@@ -51,6 +52,8 @@ def recipe_in_words(recipe: Recipe) -> str:
 def what_differs(run: Run) -> list[str]:
     """Why an accuracy is not the published one's equal, in words; empty when it was made the same way."""
     reasons = ["synthetic data"] if run.dataset == "synthetic" else []
+    if file := changed_file(run):
+        reasons.append(f"an earlier {file}")
     for name, (_, value) in changes(run.recipe, PUBLISHED).items():
         if name not in NEUTRAL and not (name == "precision" and value == "fp32"):
             reasons.append(written(name, value))
