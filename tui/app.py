@@ -70,7 +70,7 @@ class CifarApp(FollowingApp):
             self.set_interval(BETWEEN_LOOKS, self.follow_owner)
         else:
             self.call_after_refresh(self.start_queue)  # the first frame comes before torch
-        for notice in self.store.notices:
+        for notice in (*self.store.notices, *self.session.notices):
             self.notify(notice, severity="warning", timeout=20, markup=False)
 
     def start_queue(self) -> None:

@@ -14,6 +14,7 @@ from weakref import WeakSet
 from textual.widget import Widget
 
 from store.errors import Problem
+from zoo import UnfitModel
 
 Result = TypeVar("Result")
 
@@ -33,7 +34,7 @@ def in_background(
     def target() -> None:
         try:
             result = work()
-        except (Problem, LookupError) as problem:
+        except (Problem, LookupError, UnfitModel) as problem:
             widget.call_later(widget.notify, str(problem), severity="error")
         except Exception as error:
             log.exception("%s went wrong", name)

@@ -19,7 +19,8 @@ import click
 from store.errors import Problem
 from trainer.device import parse_devices
 from tui.session import INTERRUPTED, Session, default_home
-from zoo import UnknownModel
+from zoo import UnfitModel, UnknownModel
+from zoo.own import add_files, add_installed
 
 log = logging.getLogger("cifar-tui")
 
@@ -53,12 +54,28 @@ class Program(click.Group):
 @click.option("--home", type=click.Path(path_type=Path), help="Where results are kept.  [default: $CIFAR_TUI_HOME]")
 @click.option("--data", metavar="DIR|synthetic", help="The folder of CIFAR-10, or a stand-in made in seconds.")
 @click.option("--device", metavar="cpu|cuda:0|all", help="What to train on.  [default: the first GPU, else the CPU]")
+@click.option(
+    "--models",
+    "model_files",
+    metavar="FILE",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="A Python file with models of your own. It is run: name only what you trust. Repeatable.",
+)
 @click.version_option(package_name="cifar-tui", prog_name="cifar-tui")
 @click.pass_context
-def program(ctx: click.Context, home: Path | None, data: str | None, device: str | None) -> None:
+def program(
+    ctx: click.Context, home: Path | None, data: str | None, device: str | None, model_files: tuple[Path, ...]
+) -> None:
     """Train, watch and compare networks on CIFAR-10. Without a command: the app."""
-    ctx.obj = session = Session(home=home or default_home(), data=data, devices=tuple(parse_devices(device)))
-    log_under(session.home)
+    home = home or default_home()
+    log_under(home)
+    devices = tuple(parse_devices(device))
+    add_files(model_files)  # before the packages: what is named now goes before what happens to be installed
+    notices = tuple(add_installed())
+    for notice in notices:
+        click.echo(f"cifar-tui: {notice}", err=True)
+    ctx.obj = session = Session(home, data, devices, model_files, notices)
     if ctx.invoked_subcommand is None:
         from tui.start import start_app
 
@@ -84,7 +101,7 @@ def status_of(arguments: list[str]) -> int:
         return INTERRUPTED
     except click.ClickException as error:
         return complain(in_one_line(error, arguments), error.exit_code)
-    except UnknownModel as error:
+    except (UnknownModel, UnfitModel) as error:
         return complain(str(error), 2)
     except Problem as problem:
         return complain(str(problem), problem.status)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from store.records import Recipe, Run
+from trainer.own import changed_file
 from trainer.recipes import FIELDS, PRESETS, difference
 from zoo import CARDS
 
@@ -51,6 +52,8 @@ def recipe_in_words(recipe: Recipe) -> str:
 def what_differs(run: Run) -> list[str]:
     """Why an accuracy is not the published one's equal, in words; empty when it was made the same way."""
     reasons = ["synthetic data"] if run.dataset == "synthetic" else []
+    if file := changed_file(run):
+        reasons.append(f"an earlier {file}")
     for name, (_, value) in changes(run.recipe, PUBLISHED).items():
         if name not in NEUTRAL and not (name == "precision" and value == "fp32"):
             reasons.append(written(name, value))

@@ -75,8 +75,10 @@ def size(bytes: float) -> str:
     return f"{bytes / 1000:.1f} GB"
 
 
-def weights_size(params: int) -> str:
+def weights_size(params: int | None) -> str:
     """What the parameters weigh as float32, four bytes each: 62006 → `0.25 MB`."""
+    if params is None:
+        return NOTHING
     return f"{4 * params / 1e6:.2f} MB" if params < 2_500_000 else f"{4 * params / 1e6:.1f} MB"
 
 

@@ -70,7 +70,7 @@ COLUMNS: list[Column[Row]] = [
     Column("macs", "MACs", 6, lambda row, _: words.short_count(row.card.macs), rank=4, justify="right"),
     Column("published", "Published", 6, published, rank=1, roomy=9, justify="right", short="Publ."),
     Column("own", "Own best", 12, own, rank=2, roomy=15, justify="right"),
-    Column("year", "Year", 4, lambda row, _: str(row.card.year), rank=5, justify="right"),
+    Column("year", "Year", 4, lambda row, _: str(row.card.year or words.NOTHING), rank=5, justify="right"),
 ]
 
 
@@ -101,7 +101,7 @@ class CatalogueScreen(TableScreen):
         bests = own_bests(self.cifar.runs.values())
         query, rows, last = self.query_text, dict[str, Row](), ""
         for card in CARDS.values():
-            if matches(query, f"{card.name} {card.id} {card.family} {card.config} {card.year}"):
+            if matches(query, f"{card.name} {card.id} {card.family} {card.config} {card.year or ''}"):
                 rows[card.id] = Row(card, card.family != last, bests.get(card.id))
                 last = card.family
         self.table.show(rows, among=CARDS)
