@@ -94,6 +94,7 @@ SCENARIOS = [
     Scenario("append", two_runs, (lambda s: s.append("live", an_epoch(3)), lambda s: s.append("live", an_epoch(4)))),
     Scenario("append after a torn line", a_torn_line, (lambda s: s.append("live", an_epoch(3)),)),
     Scenario("rewind", two_runs, (lambda s: s.rewind("live", 1), lambda s: s.append("live", an_epoch(2, seconds=9)))),
+    Scenario("rewind and no more", two_runs, (lambda s: s.rewind("live", 1),)),
     Scenario("remove", two_runs, (lambda s: s.remove("done"),)),
     Scenario("hand over", two_runs, (a_letter, lambda s: s.receive())),
     Scenario("migrate", older_schema, (lambda s: s.add(a_run("new1")),)),
