@@ -20,6 +20,7 @@ from msgspec.structs import replace
 from store.errors import Problem
 from store.records import DatasetName, Epoch, Recipe, Run, Status, Step, summarise
 from store.runs import RunStore
+from trainer.device import prepare_process
 from trainer.failure import in_words, is_disk_full, write_log
 from trainer.source import Source
 from zoo import card
@@ -103,6 +104,7 @@ class JobQueue:
 
     def start(self) -> None:
         """Start the workers."""
+        prepare_process()
         for worker in self._workers:
             worker.start()
 

@@ -21,7 +21,7 @@ from zoo import UnknownModel
 
 log = logging.getLogger("cifar-tui")
 
-COMMANDS = ("models", "train", "resume", "queue", "results", "show", "data", "doctor")
+COMMANDS = ("models", "train", "resume", "queue", "results", "show", "data", "doctor", "bench")
 """In the order of the help. Each is the click command of that name in tui/commands/<name>.py."""
 
 INTERRUPTED = 130
