@@ -90,6 +90,8 @@ class Run(Struct, frozen=True, kw_only=True):
     notice: str | None = None  # one line: what to know about it, e.g. that it restarted from an older checkpoint
     plan: str = ""  # how the device ran it, e.g. "fp32, channels_last, 2 threads"
     data_folder: str | None = None  # where its images were read from; None for synthetic
+    model_file: str | None = None  # the file of an own model; None for a model of ours
+    model_digest: str | None = None  # SHA-256 of that file's text when the run was queued
     position: float = 0.0  # in the queue: lower is sooner
 
     @property
@@ -101,7 +103,13 @@ def summarise(run: Run, epochs: list[Epoch]) -> Run:
     """The run with everything that its epochs tell: how many, best, last, seconds."""
     if not epochs:
         return msgspec.structs.replace(
-            run, epochs_done=0, best_accuracy=None, best_epoch=None, last_accuracy=None, seconds=0.0
+            run,
+            epochs_done=0,
+            best_accuracy=None,
+            best_epoch=None,
+            last_accuracy=None,
+            seconds=0.0,
+            images_per_second=None,
         )
     best = max(epochs, key=lambda epoch: epoch.test_accuracy)  # the first of equals
     return msgspec.structs.replace(

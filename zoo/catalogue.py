@@ -2,6 +2,7 @@
 
 The first 36 rows are the published table, in its order: accuracy, GPU and time are the published ones (best test
 accuracy over 200 epochs of the published recipe). The rows after them are additions, which no table has published.
+A user's own models come last, through zoo.own.
 `params`, `macs` and `activations` are what zoo.measure.measure finds, and a test holds them to it.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import difflib
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -36,38 +38,59 @@ class Published:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnFile:
+    """The file of a user's own model, as it was when it was read."""
+
+    path: Path  # absolute
+    source: str
+    module: str | None = None  # what it is imported as where a package brings it; None for a file that --models names
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the source, in hexadecimal: tells whether a later run trained the same text."""
+        return hashlib.sha256(self.source.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
 class Card:
     """What is known of a model without building it."""
 
-    id: str  # also the name of its factory in zoo/<family>.py
+    id: str  # also the name of its factory in its file
     name: str
     family: str
     config: str  # what tells this model from its family, as published; empty where the name says it all
-    params: int  # sum(p.numel() for p in network.parameters())
-    macs: int  # multiply-accumulates of Conv2d and Linear modules in one forward pass of one image
-    activations: int  # bytes that one training image keeps until the backward pass, in fp32
-    count: str  # who gave the number of parameters: "published", "ours", or a source
-    paper: Paper
+    params: int | None  # sum(p.numel() for p in network.parameters()); None for an own model that was not built yet
+    macs: int | None  # multiply-accumulates of Conv2d and Linear modules in one forward pass of one image
+    activations: int | None  # bytes that one training image keeps until the backward pass, in fp32
+    count: str  # who gave the number of parameters: "published", "ours", "own", or a source
+    paper: Paper | None  # None for an own model
     published: Published | None = None  # None for an addition to the published table
     without_gradient: tuple[str, ...] = ()  # parameters that are counted but never used
+    own: OwnFile | None = None  # where an own model comes from; None for what zoo/<family>.py holds
 
     @property
-    def year(self) -> int:
-        return self.paper.year
+    def year(self) -> int | None:
+        return self.paper.year if self.paper else None
 
     @property
     def story(self) -> str:
-        """The model's page: the docstring of its family's file, read as text."""
+        """The model's page: the docstring of its file, read as text."""
         return ast.get_docstring(ast.parse(self.source)) or ""
 
     @property
     def source(self) -> str:
-        """The source of its family's file."""
+        """The source of its file."""
+        if self.own:
+            return self.own.source
         return Path(__file__).with_name(f"{self.family}.py").read_text(encoding="utf-8")
 
 
 class UnknownModel(LookupError):
     """No model is called so. The message names near misses."""
+
+
+class UnfitModel(Exception):
+    """An own model cannot be taken into the catalogue. The message is one line: which file, and what is wrong."""
 
 
 # fmt: off
@@ -107,7 +130,7 @@ PAPERS = {
 }
 # fmt: on
 
-PUBLISHED, OURS = "published", "ours"
+PUBLISHED, OURS, OWN = "published", "ours", "own"
 PYTORCH_CIFAR = "kuangliu/pytorch-cifar"  # a repository on GitHub, as are the other sources of counts
 
 # fmt: off
@@ -122,8 +145,8 @@ _PUBLISHED_ROWS = (
     ("googlenet",         "GoogLeNet",          "",                   "googlenet",     6_166_250, 1_521_756_160,  43_622_400, PUBLISHED, 0.9494,   "RTX 3060",   31316),
     ("mobilenet",         "MobileNet",          "",                   "mobilenet",     3_217_226,    46_354_432,   3_309_568, OURS,      0.9151,   "RTX 3060",    5698),
     ("mobilenetv2",       "MobileNet V2",       "",                   "mobilenetv2",   2_296_922,    91_154_944,  13_607_936, OURS,      0.9399,   "RTX 3060",   10286),
-    ("mobilenetv3_large", "MobileNet V3-Large", "",                   "mobilenetv3",   3_884_328,    22_511_712,   3_927_640, PUBLISHED, 0.9028,   "RTX 3060",    6697),
-    ("mobilenetv3_small", "MobileNet V3-Small", "",                   "mobilenetv3",   1_843_272,     6_075_168,   1_359_576, PUBLISHED, 0.8715,   "RTX 3060",    4481),
+    ("mobilenetv3_large", "MobileNet V3-Large", "",                   "mobilenetv3",   3_884_328,    22_511_712,   4_745_816, PUBLISHED, 0.9028,   "RTX 3060",    6697),
+    ("mobilenetv3_small", "MobileNet V3-Small", "",                   "mobilenetv3",   1_843_272,     6_075_168,   1_648_344, PUBLISHED, 0.8715,   "RTX 3060",    4481),
     ("shufflenet_g1",     "ShuffleNet_G1",      "",                   "shufflenet",      960_130,    43_956_864,   4_499_712, PUBLISHED, 0.9133,   "RTX 3060",    6266),
     ("shufflenet_g2",     "ShuffleNet_G2",      "",                   "shufflenet",      940_282,    43_153_728,   6_702_720, PUBLISHED, 0.9120,   "RTX 3060",   14231),
     ("shufflenet_g3",     "ShuffleNet_G3",      "",                   "shufflenet",      913_762,    42_000_768,   8_006_400, PUBLISHED, 0.9101,   "RTX 3060",   17241),
@@ -217,7 +240,10 @@ def select(word: str) -> list[Card]:
 
 
 def _unknown(word: str) -> str:
-    families = {card.family for card in CARDS.values()}
-    near = difflib.get_close_matches(word, [*CARDS, *sorted(families - CARDS.keys()), "published"], n=1)
+    if word.endswith(".py"):
+        return f"a model is named by its id, not by its file: cifar-tui --models {word} models lists the ids in it"
+    words = dict.fromkeys([*CARDS, *(card.family for card in CARDS.values()), "published"])
+    near = difflib.get_close_matches(word, words, n=5)
+    near.sort(key=lambda other: abs(len(other) - len(word)))  # a wrong digit is likelier than a forgotten one
     hint = f"did you mean {near[0]}?" if near else "cifar-tui models lists all."
     return f"there is no model {word!r}: {hint}"

@@ -53,6 +53,7 @@ def card_in_json(card: Card) -> dict[str, Any]:
         "params": card.params,
         "macs": card.macs,
         "count": card.count,
+        "file": str(card.own.path) if card.own else None,
         "published": card.published
         and {
             "accuracy": card.published.accuracy,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any, ClassVar, Generic, Literal, TypeVar
@@ -42,7 +42,7 @@ class Column(Generic[Record]):
 class RecordTable(DataTable[Text], Generic[Record]):
     """Rows are records under a key, in the order in which they are given."""
 
-    COMPONENT_CLASSES = frozenset({"table--plain", "table--quiet", "table--good", "table--bad", "table--warn"})
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"table--plain", "table--quiet", "table--good", "table--bad", "table--warn"}
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "select_cursor", "Open", tooltip="Open the row under the cursor"),
         Binding("space", "mark", "Mark", tooltip="Mark the row or take its mark away, and move on"),
@@ -66,8 +66,10 @@ class RecordTable(DataTable[Text], Generic[Record]):
         super().__init__(id=id, cursor_type="row", zebra_stripes=False)
         self.layout_columns = columns
         self.passive = passive
+        self._mark_room = 0 if passive else len(MARK)  # cells before the first column
         self.marked: set[str] = set()
         self._records: dict[str, Record] = {}
+        self._known: list[str] = []  # keys of all records, the hidden ones too
         self._drawn: dict[str, Record] = {}  # what the cells show
         self._widths: dict[str, int] = {}  # of the columns that are shown
         self._last_draw = 0.0
@@ -81,9 +83,9 @@ class RecordTable(DataTable[Text], Generic[Record]):
 
     @property
     def chosen(self) -> list[str]:
-        """The keys of the marked rows in their order, or else the row under the cursor."""
+        """The keys of the marked rows in their order, hidden ones too, or else the row under the cursor."""
         if self.marked:
-            return [key for key in self._records if key in self.marked]
+            return [key for key in self._known if key in self.marked]
         return [self.current] if self.current is not None else []
 
     @property
@@ -91,10 +93,14 @@ class RecordTable(DataTable[Text], Generic[Record]):
         """How many records there are to see."""
         return len(self._records)
 
-    def show(self, records: Mapping[str, Record]) -> None:
-        """Show these records. Changed cells are drawn at most twice a second, changed rows at once."""
+    def show(self, records: Mapping[str, Record], among: Iterable[str] | None = None) -> None:
+        """Show these records. Changed cells are drawn at most twice a second, changed rows at once.
+
+        `among` are the keys of all records when a filter hides some: those that are hidden keep their marks.
+        """
         self._records = dict(records)
-        self.marked &= self._records.keys()
+        self._known = list(records if among is None else among)
+        self.marked &= set(self._known)
         if not self._widths:
             return  # not laid out yet
         if list(self._records) != list(self._drawn):
@@ -125,7 +131,7 @@ class RecordTable(DataTable[Text], Generic[Record]):
 
     def _fit(self, room: int) -> dict[str, int]:
         """Which columns are shown, and how wide: the most important first, then what room is left."""
-        room -= len(MARK)
+        room -= self._mark_room
         ranked = sorted(self.layout_columns, key=lambda column: column.rank)
         widths: dict[str, int] = {}
         for column in ranked:
@@ -148,9 +154,10 @@ class RecordTable(DataTable[Text], Generic[Record]):
         self.clear(columns=columns)
         if columns:
             for position, column in enumerate(self._shown_columns()):
-                width = self._widths[column.key] + (0 if position else len(MARK))
-                label = "" if position else " " * len(MARK)
-                label += column.label if len(column.label) <= width or not column.short else column.short
+                width = self._widths[column.key]
+                label = column.label if len(column.label) <= width or not column.short else column.short
+                if position == 0:
+                    label, width = " " * self._mark_room + label, width + self._mark_room
                 self.add_column(Text(label, justify=column.justify), width=width, key=column.key)
         for key, record in self._records.items():
             self.add_row(*(self._cell(column, key, record) for column in self._shown_columns()), key=key)
@@ -183,10 +190,11 @@ class RecordTable(DataTable[Text], Generic[Record]):
         pieces = written if isinstance(written, list) else [(written, "plain") if isinstance(written, str) else written]
         text = Text(no_wrap=True)
         for piece, tone in pieces:
-            text.append(piece, None if tone == "plain" else self.get_component_rich_style(f"table--{tone}", partial=True))
+            style = "" if tone == "plain" else self.get_component_rich_style(f"table--{tone}", partial=True)
+            text.append(piece, style)
         text.truncate(width, overflow="ellipsis")
         text.justify = column.justify
-        if column is self._shown_columns()[0]:
+        if self._mark_room and column is self._shown_columns()[0]:
             text = Text.assemble(MARK if key in self.marked else " " * len(MARK), text, no_wrap=True)
         return text
 
