@@ -24,7 +24,7 @@ from zoo.own import add_files, add_installed
 
 log = logging.getLogger("cifar-tui")
 
-COMMANDS = ("models", "train", "resume", "queue", "results", "show", "data", "doctor")
+COMMANDS = ("models", "train", "resume", "queue", "results", "show", "data", "doctor", "bench")
 """In the order of the help. Each is the click command of that name in tui/commands/<name>.py."""
 
 
