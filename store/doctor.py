@@ -99,7 +99,8 @@ def _own_folder(folder: Path, run: Run, is_owned: bool) -> Iterator[Finding]:
         what = f"{history.path} cannot be read after epoch {len(epochs)}"
         yield Finding(what, lambda store: history.mend() or what)
     if run.is_over and epochs and len(epochs) != run.epochs_done:
-        yield Finding(f"{history.path} holds {len(epochs)} epochs, and its row tells of {run.epochs_done}")
+        mend = partial(_write_again, run=run) if len(epochs) > run.epochs_done else None
+        yield Finding(f"{history.path} holds {len(epochs)} epochs, and its row tells of {run.epochs_done}", mend)
 
 
 def _left_behind(home: Path) -> Iterator[Finding]:
@@ -144,7 +145,7 @@ def _adopt(store: RunStore, folder: Path) -> str:
 
 def _write_again(store: RunStore, run: Run) -> str:
     store.save(run)
-    return f"run {run.id}: {documents.NAME} is made again from its row"
+    return f"run {run.id}: its row and {documents.NAME} are written again"
 
 
 def _remove(store: RunStore, path: Path) -> str:

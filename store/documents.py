@@ -8,12 +8,11 @@ from typing import Any
 
 import msgspec
 
-from store import files
+from store import files, schema
 from store.errors import StoreError, UnknownRun
 from store.history import check_finite
 from store.ids import is_id
 from store.records import Run
-from store.schema import SCHEMA, bring_forward, new_tables
 from store.storage import Damaged, Tables, read_tables
 
 NAME = "run.json"
@@ -47,7 +46,7 @@ def folder_of(home: Path, id: str) -> Path:
 
 def write_run(folder: Path, document: dict[str, Any]) -> None:
     """Write run.json. Raises OSError."""
-    files.replace(folder / NAME, msgspec.json.encode({"schema": SCHEMA, "run": document}))
+    files.replace(folder / NAME, msgspec.json.encode({"schema": schema.SCHEMA, "run": document}))
 
 
 def read_run(folder: Path) -> Run:
@@ -61,9 +60,9 @@ def read_run(folder: Path) -> Run:
         raise StoreError(f"{path} cannot be read: {error}") from error
     if not isinstance(content, dict) or "run" not in content:
         raise StoreError(f"{path} does not hold a run")
-    tables: Tables = new_tables() | {"runs": {"1": content["run"]}}
+    tables: Tables = schema.new_tables() | {"runs": {"1": content["run"]}}
     tables["meta"]["1"]["schema"] = content.get("schema")
-    bring_forward(tables, path)
+    schema.bring_forward(tables, path)
     run = from_document(tables["runs"]["1"])
     if run.id != folder.name:
         raise StoreError(f"{path} is of run {run.id}")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from threading import RLock
@@ -94,14 +95,15 @@ class History:
                 self._keep_unreadable_lines()
             else:
                 raise StoreError(f"{self.path} holds {count} epochs, so epoch {epoch.epoch} cannot be written next")
-            fd = files.disk.create(self.path)
-            try:
-                self._write_line(fd, line)
-            finally:
-                os.close(fd)
-            if not self._name_is_safe:
-                files.disk.sync_folder(self.path.parent)
-                self._name_is_safe = True
+            with self._known_after_failure():
+                fd = files.disk.create(self.path)
+                try:
+                    self._write_line(fd, line)
+                finally:
+                    os.close(fd)
+                if not self._name_is_safe:
+                    files.disk.sync_folder(self.path.parent)
+                    self._name_is_safe = True
             if line:
                 self._end += len(line)
                 self.epochs = (*self.epochs, epoch)
@@ -109,13 +111,13 @@ class History:
     def rewind(self, epochs: int) -> None:
         """Keep the first `epochs` lines, in one step. A file that has no more than that is left as it is."""
         with self._lock:
-            if len(self.read()) <= epochs:
-                return
-            lines = self.path.read_bytes()[: self._end].splitlines(keepends=True)[:epochs]
-            kept = b"".join(lines)
-            files.replace(self.path, kept)
-            self._forget()
-            self.read()
+            if len(self.read()) > epochs:
+                lines = self.path.read_bytes()[: self._end].splitlines(keepends=True)[:epochs]
+                with self._known_after_failure():
+                    files.replace(self.path, b"".join(lines))
+                self.read()
+            elif self.path.exists():
+                files.disk.sync_folder(self.path.parent)  # it may be so from a try whose last step failed
 
     def tail(self) -> bytes:
         """What stands in the file after the last epoch that can be read: torn by a kill, or damaged."""
@@ -139,6 +141,16 @@ class History:
                 os.close(fd)
             what = f"{self.path}: cut off {len(tail)} unreadable bytes after epoch {len(self.epochs)}"
             return f"{what}; the file as it was is kept as {aside.name}" if aside else what
+
+    @contextmanager
+    def _known_after_failure(self) -> Iterator[None]:
+        """A change that fails may still have reached the file: what is known is then read from there."""
+        try:
+            yield
+        except OSError:
+            with suppress(OSError):
+                self.read()
+            raise
 
     def _write_line(self, fd: int, line: bytes) -> None:
         """Write at the end of the known lines; what a kill left there goes."""

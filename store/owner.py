@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from filelock import BaseFileLock
 
 LOCK, RECORD = "owner.lock", "owner.json"
+PATIENCE = 0.5  # seconds to wait for the record of an owner who has just taken the lock
 
 
 class Owner(Struct, frozen=True, kw_only=True):
@@ -93,9 +94,9 @@ class Ownership:
             self._lock.release()
 
 
-def _wait_for_record(home: Path, patience: float = 0.5) -> Owner | None:
+def _wait_for_record(home: Path) -> Owner | None:
     """The record of the owner, who may have taken the lock just now and not have written it yet."""
-    end = time.monotonic() + patience
+    end = time.monotonic() + PATIENCE
     while (owner := owner_of(home)) is None and time.monotonic() < end:
         time.sleep(0.02)
     return owner

@@ -102,7 +102,13 @@ def summarise(run: Run, epochs: list[Epoch]) -> Run:
     """The run with everything that its epochs tell: how many, best, last, seconds."""
     if not epochs:
         return msgspec.structs.replace(
-            run, epochs_done=0, best_accuracy=None, best_epoch=None, last_accuracy=None, seconds=0.0
+            run,
+            epochs_done=0,
+            best_accuracy=None,
+            best_epoch=None,
+            last_accuracy=None,
+            seconds=0.0,
+            images_per_second=None,
         )
     best = max(epochs, key=lambda epoch: epoch.test_accuracy)  # the first of equals
     return msgspec.structs.replace(

@@ -116,10 +116,10 @@ class Rows:
 
     def remove(self, id: str) -> None:
         """Take the row away, and then also out of the backup, so that a restored store does not bring it back."""
-        row = self.row(id)
         with self._changing():
-            self._table.remove(doc_ids=[row.number])
-            del self._rows[id]
+            if row := self._rows.get(id):
+                self._table.remove(doc_ids=[row.number])
+                del self._rows[id]
             self._storage.write(self._storage.read() or {})
 
     @contextmanager

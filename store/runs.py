@@ -98,9 +98,11 @@ class RunStore:
         return documents.folder_of(self.home, id)
 
     def add(self, run: Run) -> None:
-        """Acknowledge a new run: once this returns, it is on disk."""
+        """Acknowledge a new run: once this returns, it is on disk. After a failure the same run may be added again."""
         with self._writing():
-            if self._rows.get(run.id) or History(self.folder(run.id)).read():
+            row = self._rows.get(run.id)
+            is_same = row is not None and documents.to_document(row.run) == documents.to_document(run)
+            if not is_same and (row or History(self.folder(run.id)).read()):
                 raise StoreError(f"there is a run with the id {run.id} already")
             self._rows.put(run)
 
@@ -113,10 +115,12 @@ class RunStore:
             self._rows.put(summarise(run, list(epochs)) if has_all or not run.is_over else run)
 
     def remove(self, id: str) -> None:
-        """Forget a run and delete its folder."""
+        """Forget a run and delete its folder. After a failure it may be tried again."""
         with self._writing():
-            self._rows.remove(id)
             folder = self.folder(id)
+            if not folder.is_dir():
+                self._rows.row(id)  # or it is unknown
+            self._rows.remove(id)
             if folder.is_dir():
                 files.disk.unlink(folder / documents.NAME)  # first: without it, the folder is no run any more
                 files.disk.sync_folder(folder)
@@ -126,12 +130,12 @@ class RunStore:
     def runs(self) -> list[Run]:
         """Every run, oldest first. What is known of a run in flight comes from its epochs."""
         with files.explained(self.home):
-            return [self._rows.completed(row) for row in self._rows.all()]
+            return [self._as_it_is(self._rows.completed(row)) for row in self._rows.all()]
 
     def run(self, id: str) -> Run:
         """One run by its id or an unambiguous beginning of it. Raises UnknownRun, which names near misses."""
         with files.explained(self.home):
-            return self._rows.completed(self._rows.find(id))
+            return self._as_it_is(self._rows.completed(self._rows.find(id)))
 
     def epochs(self, id: str) -> list[Epoch]:
         """The epochs of a run, first to last."""
@@ -156,23 +160,20 @@ class RunStore:
         checkpoint. A run that has no more than that stays as it is."""
         with self._writing():
             row = self._rows.row(id)
-            self._rows.history(row).rewind(epochs)
+            history = self._rows.history(row)
+            history.rewind(epochs)
             if row.run.is_over:
-                self.save(row.run)
+                self._rows.put(summarise(row.run, list(history.epochs)))
 
     def receive(self) -> list[Run]:
         """Take in the runs that other programs laid in the inbox. Returns the new ones, oldest first."""
         with self._writing():
             received: list[Run] = []
             for letter in inbox.take(self.home, self.notices):
-                if self._rows.get(letter.run.id) is None:  # else we were killed after adding it
-                    try:
-                        self.add(letter.run)
-                    except DiskFull:
-                        raise
-                    except StoreError as error:
-                        inbox.refuse(letter.path, error, self.notices)
-                        continue
+                if row := self._rows.get(letter.run.id):  # it was added, and then something went wrong
+                    self._rows.put(row.run)
+                else:
+                    self._rows.put(letter.run)
                     received.append(letter.run)
                 inbox.done(letter)
             return received
@@ -181,6 +182,12 @@ class RunStore:
         """Take back a run whose folder is there and whose row is lost."""
         with self._writing():
             self._rows.put(run)
+
+    def _as_it_is(self, run: Run) -> Run:
+        """A run that nobody trains any more was interrupted, even if its owner died before it could say so."""
+        if run.status == "running" and not self.writable and self.owner() is None:
+            return replace(run, status="interrupted")
+        return run
 
     @contextmanager
     def _writing(self) -> Iterator[None]:

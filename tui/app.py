@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
-from textual.widgets import HelpPanel
+from textual.widgets import HelpPanel, KeyPanel
 
 from store.errors import Problem
 from store.records import Run
@@ -24,6 +24,7 @@ from tui.session import Session
 from tui.theme import THEMES
 
 MakeQueue = Callable[[Tell], JobQueue]
+MOVES = ("cursor_", "page_", "scroll", "leave")  # actions that the palette does not list
 PATIENCE = 10.0  # seconds that leaving may wait for runs that are just being queued
 
 
@@ -50,14 +51,14 @@ class CifarApp(FollowingApp):
         "results": results_screen,
     }
     DEFAULT_MODE = "catalogue"
-    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [(0, "-narrow"), (110, "-wide")]
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide")]  # noqa: RUF012 (Textual does not declare a ClassVar)
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("1", "mode('catalogue')", "Catalogue", show=False, tooltip="Every network"),
         Binding("2", "mode('queue')", "Queue", show=False, tooltip="What trains and what waits"),
         Binding("3", "mode('results')", "Results", show=False, tooltip="What every run has reached"),
-        Binding(
-            "question_mark,f1", "help", "Help", key_display="?", tooltip="Show or hide help for what has the focus"
-        ),
+        Binding("question_mark,f1", "help", "Help", key_display="?", tooltip="Show or hide this help"),
+        Binding("ctrl+down", "scroll_help(3)", "Scroll help", show=False, tooltip="Down in this help"),
+        Binding("ctrl+up", "scroll_help(-3)", "Scroll help", show=False, tooltip="Up in this help"),
         Binding("q", "quit", "Quit", tooltip="Leave at once; what trains is saved and goes on at the next start"),
     ]
 
@@ -113,12 +114,21 @@ class CifarApp(FollowingApp):
             self.action_hide_help_panel()
         else:
             self.action_show_help_panel()
+        self.screen.toggle_class("-helped")
+        self.refresh_bindings()
+
+    def action_scroll_help(self, by: int) -> None:
+        self.screen.query_one(KeyPanel).scroll_relative(y=by, animate=False)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return action != "scroll_help" or bool(self.screen.query(HelpPanel))
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """Every action that has a key here, and the themes."""
         seen = set[str]()
         for node, binding, _, tooltip in screen.active_bindings.values():
-            if binding.description and binding.tooltip and binding.action not in seen:
+            moves = binding.action.startswith(MOVES)
+            if binding.description and binding.tooltip and binding.action not in seen and not moves:
                 seen.add(binding.action)
                 help = f"{tooltip} ({self.get_key_display(binding)})"
                 yield SystemCommand(binding.description, help, partial(self.run_action, binding.action, node))
@@ -126,7 +136,7 @@ class CifarApp(FollowingApp):
 
 
 def run(session: Session, store: RunStore, make_queue: MakeQueue) -> list[Run]:
-    """Show the app until the user leaves it, then close its queue. Returns the runs that were in flight; they are saved.
+    """Show the app until the user leaves it, then close its queue. Returns the runs that were in flight, now saved.
 
     Raises Problem when the app itself ended with an error, which then stands in the log.
     """

@@ -59,6 +59,12 @@ def what_differs(run: Run) -> list[str]:
     return reasons
 
 
+def searched(run: Run) -> str:
+    """The text in which a filter looks for a run."""
+    words = (model_name(run.model), run.model, run.status, run.device, f"seed {run.seed}", run.id, run.dataset)
+    return " ".join((*words, recipe_in_words(run.recipe)))
+
+
 def own_bests(runs: Iterable[Run]) -> dict[str, OwnBest]:
     """By model, from the runs that may stand beside the published table; the newest run of a seed counts."""
     found: defaultdict[str, dict[int, float]] = defaultdict(dict)

@@ -122,8 +122,8 @@ _PUBLISHED_ROWS = (
     ("googlenet",         "GoogLeNet",          "",                   "googlenet",     6_166_250, 1_521_756_160,  43_622_400, PUBLISHED, 0.9494,   "RTX 3060",   31316),
     ("mobilenet",         "MobileNet",          "",                   "mobilenet",     3_217_226,    46_354_432,   3_309_568, OURS,      0.9151,   "RTX 3060",    5698),
     ("mobilenetv2",       "MobileNet V2",       "",                   "mobilenetv2",   2_296_922,    91_154_944,  13_607_936, OURS,      0.9399,   "RTX 3060",   10286),
-    ("mobilenetv3_large", "MobileNet V3-Large", "",                   "mobilenetv3",   3_884_328,    22_511_712,   3_927_640, PUBLISHED, 0.9028,   "RTX 3060",    6697),
-    ("mobilenetv3_small", "MobileNet V3-Small", "",                   "mobilenetv3",   1_843_272,     6_075_168,   1_359_576, PUBLISHED, 0.8715,   "RTX 3060",    4481),
+    ("mobilenetv3_large", "MobileNet V3-Large", "",                   "mobilenetv3",   3_884_328,    22_511_712,   4_745_816, PUBLISHED, 0.9028,   "RTX 3060",    6697),
+    ("mobilenetv3_small", "MobileNet V3-Small", "",                   "mobilenetv3",   1_843_272,     6_075_168,   1_648_344, PUBLISHED, 0.8715,   "RTX 3060",    4481),
     ("shufflenet_g1",     "ShuffleNet_G1",      "",                   "shufflenet",      960_130,    43_956_864,   4_499_712, PUBLISHED, 0.9133,   "RTX 3060",    6266),
     ("shufflenet_g2",     "ShuffleNet_G2",      "",                   "shufflenet",      940_282,    43_153_728,   6_702_720, PUBLISHED, 0.9120,   "RTX 3060",   14231),
     ("shufflenet_g3",     "ShuffleNet_G3",      "",                   "shufflenet",      913_762,    42_000_768,   8_006_400, PUBLISHED, 0.9101,   "RTX 3060",   17241),
@@ -217,7 +217,8 @@ def select(word: str) -> list[Card]:
 
 
 def _unknown(word: str) -> str:
-    families = {card.family for card in CARDS.values()}
-    near = difflib.get_close_matches(word, [*CARDS, *sorted(families - CARDS.keys()), "published"], n=1)
+    words = dict.fromkeys([*CARDS, *(card.family for card in CARDS.values()), "published"])
+    near = difflib.get_close_matches(word, words, n=5)
+    near.sort(key=lambda other: abs(len(other) - len(word)))  # a wrong digit is likelier than a forgotten one
     hint = f"did you mean {near[0]}?" if near else "cifar-tui models lists all."
     return f"there is no model {word!r}: {hint}"

@@ -1,9 +1,9 @@
 """DenseNet: show every layer everything that came before it.
 
-In ResNet a block *adds* to what it was given, and what was there can no longer be told from what came in. DenseNet
-puts the new channels *beside* the old ones instead. So each layer can read the results of all layers before it and
-has to contribute only a few new channels (the *growth rate* k): nothing needs to be learnt twice, which makes the
-network small for its accuracy.
+In ResNet a block *adds* its result to its input, and afterwards the two cannot be told apart. DenseNet puts the new
+channels *beside* the old ones instead. So each layer can read the results of all layers before it and has to
+contribute only a few new channels (the *growth rate* k): nothing needs to be learnt twice, which makes the network
+small for its accuracy.
 
 image 3×32×32 → 24×32×32 → 48×16×16 → 96×8×8 → 192×4×4 → 384×4×4 → 384 → 10 scores (DenseNet-121 with k = 12)
 

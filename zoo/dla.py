@@ -23,7 +23,7 @@ from torch.nn import functional as F
 
 
 def conv_bn_relu(in_channels: int, out_channels: int, kernel_size: int) -> nn.Sequential:
-    """A k×k convolution that keeps the size, its batch norm and ReLU."""
+    """A k×k convolution without bias that keeps the size, its batch norm and ReLU."""
     return nn.Sequential(
         nn.Conv2d(in_channels, out_channels, kernel_size, padding=kernel_size // 2, bias=False),
         nn.BatchNorm2d(out_channels),

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 
 def conv_bn_relu(in_channels: int, out_channels: int, kernel_size: int) -> nn.Sequential:
-    """A k×k convolution that keeps the size, its batch norm and ReLU."""
+    """A k×k convolution with bias that keeps the size, its batch norm and ReLU."""
     return nn.Sequential(
         nn.Conv2d(in_channels, out_channels, kernel_size, padding=kernel_size // 2),
         nn.BatchNorm2d(out_channels),

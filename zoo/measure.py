@@ -13,7 +13,7 @@ Layer(path='stages.0.0', kind='Conv2d', shape=(6, 28, 28), params=456, macs=3528
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -62,7 +62,8 @@ def measure(network: nn.Module) -> Cost:
 def layer_table(network: nn.Module) -> list[Layer]:
     """The modules of a network on the meta device in the order in which they run: leaves, and what owns parameters.
 
-    Modules that own parameters but never run stand at the end, so `params` always adds up to the whole network.
+    Modules that own parameters but never run stand at the end, so `params` always adds up to the whole network. The
+    first call in a process takes longer than those after it: torch then imports its rules for shapes.
     """
     table: list[Layer] = []
     waiting = {module: path for path, module in network.named_modules() if _owns_parameters(module)}
@@ -94,11 +95,12 @@ def _macs(module: nn.Module, output: Any) -> int:
 
 
 @contextmanager
-def _listening(network: nn.Module, note: Any) -> Iterator[None]:
+def _listening(network: nn.Module, note: Callable[[str, nn.Module, Any], None]) -> Iterator[None]:
     """Calls note(path, module, output) whenever a leaf, or a module that owns parameters, has run."""
     hooks = []
     for path, module in network.named_modules():
-        if _owns_parameters(module) or not any(True for _ in module.children()):
+        is_leaf = next(module.children(), None) is None
+        if is_leaf or _owns_parameters(module):
             hooks.append(module.register_forward_hook(lambda m, _, out, path=path: note(path, m, out)))
     try:
         yield

@@ -24,7 +24,17 @@ from typing import NamedTuple
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-RELU, HSWISH = nn.ReLU, nn.Hardswish
+
+def hard_sigmoid(x: Tensor) -> Tensor:
+    """A sigmoid of three straight lines: 0 up to −3, then rising to 1 at 3."""
+    return F.relu6(x + 3) / 6
+
+
+class HSwish(nn.Module):
+    """x · hard_sigmoid(x): nearly ReLU, but without the corner."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * hard_sigmoid(x)  # (N, C, H, W)
 
 
 class SqueezeExcitation(nn.Module):
@@ -38,7 +48,7 @@ class SqueezeExcitation(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         scale = x.mean(dim=(2, 3))  # (N, C)
         scale = F.relu(self.squeeze(scale))  # (N, C // 4)
-        scale = F.hardsigmoid(self.excite(scale))  # (N, C), each between 0 and 1
+        scale = hard_sigmoid(self.excite(scale))  # (N, C), each between 0 and 1
         return x * scale[:, :, None, None]  # (N, C, H, W)
 
 
@@ -49,7 +59,7 @@ class Row(NamedTuple):
     expanded: int
     width: int
     squeezes: bool
-    activation: type[nn.ReLU | nn.Hardswish]
+    activation: type[nn.ReLU | HSwish]
     stride: int
 
 
@@ -92,7 +102,7 @@ class MobileNetV3(nn.Module):
 
     def __init__(self, rows: tuple[Row, ...], last: int, squeezes_last: bool, classes: int) -> None:
         super().__init__()
-        self.stem = nn.Sequential(nn.Conv2d(3, 16, kernel_size=3, padding=1), nn.BatchNorm2d(16), nn.Hardswish())
+        self.stem = nn.Sequential(nn.Conv2d(3, 16, kernel_size=3, padding=1), nn.BatchNorm2d(16), HSwish())
         channels = 16
         blocks = []
         for row in rows:
@@ -103,10 +113,10 @@ class MobileNetV3(nn.Module):
             nn.Conv2d(channels, last, kernel_size=1),
             SqueezeExcitation(last) if squeezes_last else nn.Identity(),
             nn.BatchNorm2d(last),
-            nn.Hardswish(),
+            HSwish(),
             nn.AdaptiveAvgPool2d(1),
             nn.Conv2d(last, 1280, kernel_size=1),  # on one pixel a 1×1 convolution is a linear layer
-            nn.Hardswish(),
+            HSwish(),
             nn.Conv2d(1280, classes, kernel_size=1),
             nn.Flatten(),
         )
@@ -116,6 +126,8 @@ class MobileNetV3(nn.Module):
         x = self.blocks(x)  # (N, 160 or 96, 2, 2)
         return self.head(x)  # (N, classes)
 
+
+RELU, HSWISH = nn.ReLU, HSwish
 
 # fmt: off
 LARGE = (

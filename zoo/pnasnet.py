@@ -13,8 +13,8 @@ For CIFAR-10: the paper's best cell has ten operations, A has two and B four. Th
 depthwise one followed by a 1×1; here it is the depthwise half alone, which mixes no channels. That makes A the
 smallest network of the published table after LeNet, and costs accuracy.
 
-Look at: in A only the two halving cells have a convolution that mixes channels, the 1×1 behind the pooling. In B every
-cell ends with one. Then compare their accuracies.
+Look at: behind the stem of A only the two halving cells have a convolution that mixes channels, the 1×1 after the
+pooling. In B every cell ends with one. Then compare their accuracies.
 """
 
 import torch

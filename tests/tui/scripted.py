@@ -80,7 +80,8 @@ class MemoryStore(RunStore):
 class ScriptedTraining:
     """Yields what the test hands it, and its last step again while there is nothing new."""
 
-    device, plan, notice, params = "cpu", "scripted", None, 62_006
+    device, plan, params = "cpu", "scripted", 62_006
+    notice: str | None = None
 
     def __init__(self, run: Run, epochs: list[Epoch]) -> None:
         self.run, self.epochs, self.saves = run, epochs, 0

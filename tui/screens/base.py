@@ -12,12 +12,12 @@ from textual.screen import Screen
 from textual.widgets import Footer
 
 from store.errors import Problem
+from trainer.queue import JobQueue
 from tui.widgets.bar import TopBar
 from tui.widgets.filter import FilterLine
 from tui.widgets.table import AnyTable
 
 if TYPE_CHECKING:
-    from trainer.queue import JobQueue
     from tui.app import CifarApp
 
 
@@ -58,7 +58,6 @@ class AppScreen(Screen[None]):
     def update_body(self) -> None:
         """Draw the app's runs as they are now."""
 
-
     def queue_or_say_why(self) -> JobQueue | None:
         """The queue, or a toast that says why there is none."""
         if self.cifar.queue is None:
@@ -80,6 +79,15 @@ class RunsScreen(AppScreen):
         """The ids of the runs that a key is meant for."""
         return []
 
+    def for_each(self, act: Callable[[JobQueue, str], object]) -> None:
+        """Call a method of the queue with each chosen run."""
+
+        def all_of_them(queue: JobQueue) -> None:
+            for id in self.chosen():
+                act(queue, id)
+
+        self.with_queue(all_of_them)
+
     def with_queue(self, act: Callable[[JobQueue], object]) -> None:
         """Do something with the queue, or say why that cannot be done."""
         if (queue := self.queue_or_say_why()) is None:
@@ -91,16 +99,16 @@ class RunsScreen(AppScreen):
         self.cifar.read_mail()
 
     def action_pause(self) -> None:
-        self.with_queue(lambda queue: [queue.pause(id) for id in self.chosen()])
+        self.for_each(JobQueue.pause)
 
     def action_stop(self) -> None:
-        self.with_queue(lambda queue: [queue.stop(id) for id in self.chosen()])
+        self.for_each(JobQueue.stop)
 
     def action_go_on(self) -> None:
-        self.with_queue(lambda queue: [queue.go_on(id) for id in self.chosen()])
+        self.for_each(JobQueue.go_on)
 
     def action_again(self) -> None:
-        self.with_queue(lambda queue: [queue.again(id) for id in self.chosen()])
+        self.for_each(JobQueue.again)
 
 
 class TableScreen(AppScreen):

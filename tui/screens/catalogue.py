@@ -100,7 +100,7 @@ class CatalogueScreen(TableScreen):
             if matches(query, f"{card.name} {card.id} {card.family} {card.config} {card.year}"):
                 rows[card.id] = Row(card, card.family != last, bests.get(card.id))
                 last = card.family
-        self.table.show(rows)
+        self.table.show(rows, among=CARDS)
         self.count_rows()
 
     @on(RecordTable.Marked)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from rich.syntax import Syntax
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
+from textual.content import Content
 from textual.widgets import Markdown, Static
 
 from tui import words
@@ -84,7 +84,7 @@ class ModelPage(AppScreen):
 
     def facts(self) -> list[tuple[str, str]]:
         card, published = self.card, self.card.published
-        facts = [
+        return [
             ("model", f"{card.name} {card.config}".rstrip()),
             ("command line", card.id),
             ("parameters", f"{words.count(card.params)} ({words.weights_size(card.params)})"),
@@ -94,18 +94,17 @@ class ModelPage(AppScreen):
             ("paper", f"{card.paper.title}, {card.paper.year}"),
             ("link", card.paper.link),
         ]
-        return facts
 
     def on_mount(self) -> None:
         self.show_part("story")
         in_background(self, "highlighting", self.highlighted, self.query_one("#source Static", Static).update)
         in_background(self, "layers", lambda: layers_of(self.card), self.query_one(RecordTable).show)
 
-    def highlighted(self) -> Syntax:
-        """The family's source in colours."""
-        syntax = Syntax(self.card.source, "python", theme="ansi_dark", line_numbers=True, background_color="default")
-        syntax.highlight(self.card.source)  # the first call imports the lexer
-        return syntax
+    def highlighted(self) -> Content:
+        """The family's source in the colours of the theme."""
+        from textual.highlight import highlight
+
+        return highlight(self.card.source, language="python")
 
     def show_part(self, part: str) -> None:
         for name in ("story", "source", "layers"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import ClassVar
 
 from textual import on
@@ -11,8 +13,9 @@ from textual.containers import ItemGrid, VerticalScroll
 from textual.widgets import Static
 
 from store.records import Run, Status
+from trainer.queue import JobQueue
 from tui import words
-from tui.compare import model_name, recipe_in_words
+from tui.compare import model_name, recipe_in_words, searched
 from tui.screens.base import RunsScreen, TableScreen
 from tui.widgets.filter import matches
 from tui.widgets.live import LiveCard
@@ -61,24 +64,31 @@ class QueueScreen(RunsScreen, TableScreen):
         Binding("J", "move(1)", "Down", key_display="J", tooltip="Let the waiting run begin later"),
     ]
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.followed = ""  # the run that had a card when something was done with it
+
     def compose_body(self) -> ComposeResult:
         yield from self.compose_filter()
         with VerticalScroll(id="live", can_focus=False):
             yield ItemGrid(id="cards", min_column_width=76, regular=True)
         yield RecordTable[Run](COLUMNS, id="waiting")
-        yield Static("Nothing waits. Go to the catalogue with 1, mark networks with space, queue them with a.", id="empty")
+        yield Static(
+            "Nothing waits. Go to the catalogue with 1, mark networks with space, queue them with a.", id="empty"
+        )
 
     def update_body(self) -> None:
         self.update_cards([run for run in self.cifar.runs.values() if run.status == "running"])
         query = self.query_text
-        rows = {
-            run.id: run
-            for run in self.in_order()
-            if matches(query, f"{model_name(run.model)} {run.model} {run.status} {run.id} {recipe_in_words(run.recipe)}")
-        }
-        self.table.show(rows)
+        runs = self.in_order()
+        rows = {run.id: run for run in runs if matches(query, searched(run))}
+        self.table.show(rows, among=[run.id for run in runs])
         self.query_one("#empty").display = not rows and not query
         self.table.display = bool(rows or query)
+        if self.followed in rows:
+            self.table.put_cursor(self.followed)
+            self.table.focus()
+            self.followed = ""
 
     def in_order(self) -> list[Run]:
         """What waits, in the order in which it will train, then what has ended in this session, the newest first."""
@@ -89,17 +99,17 @@ class QueueScreen(RunsScreen, TableScreen):
 
     def update_cards(self, live: list[Run]) -> None:
         """A card for each run that trains."""
-        cards = {card.run.id: card for card in self.query(LiveCard) if card.run is not None}
-        for id in cards.keys() - {run.id for run in live}:
-            cards[id].remove()
+        cards = {card.run_id: card for card in self.query(LiveCard)}
+        free = [cards[id] for id in cards.keys() - {run.id for run in live}]
         for run in live:
+            epochs = partial(self.cifar.store.epochs, run.id)
             step = self.cifar.steps.get(run.id)
-            if (card := cards.get(run.id)) is None:
-                self.query_one("#cards").mount(LiveCard(run, step, self.cifar.store.epochs(run.id)))
-                continue
-            if len(card.epochs) != run.epochs_done:
-                card.epochs = self.cifar.store.epochs(run.id)
-            card.run, card.step = run, step
+            if card := cards.get(run.id) or (free.pop() if free else None):  # the next run takes over card and focus
+                card.show(run, step, epochs)
+            else:
+                self.query_one("#cards").mount(LiveCard(run, step, epochs))
+        for card in free:
+            card.remove()
         self.query_one("#live").display = bool(live)
         self.call_after_refresh(self.keep_focus)
 
@@ -124,10 +134,15 @@ class QueueScreen(RunsScreen, TableScreen):
         if cards := self.query(LiveCard):
             cards.last().focus()
 
+    def for_each(self, act: Callable[[JobQueue, str], object]) -> None:
+        if isinstance(self.focused, LiveCard):
+            self.followed = self.focused.run_id  # into the table, where the next key finds it
+        super().for_each(act)
+
     def chosen(self) -> list[str]:
         """The runs that a key is meant for: the card with the focus, or what is chosen in the table."""
-        if isinstance(self.focused, LiveCard) and self.focused.run is not None:
-            return [self.focused.run.id]
+        if isinstance(self.focused, LiveCard):
+            return [self.focused.run_id]
         return self.table.chosen
 
     def action_move(self, by: int) -> None:

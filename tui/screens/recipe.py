@@ -9,6 +9,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.events import DescendantBlur, DescendantFocus
 from textual.widgets import Button, Input, Label, Select, Static
 
 from store.errors import UsageProblem
@@ -41,16 +42,23 @@ class FieldRow(Horizontal):
         yield Input(self.value, compact=True, name=self.field)
         yield Static(classes="remark", markup=False)
 
+    @property
+    def hint(self) -> str:
+        """What the field can be, while one stands in it."""
+        return expected(self.field) if self.has_focus_within and self.field in FIELDS else ""
+
     def say(self, remark: str, wrong: bool = False) -> None:
         self.set_class(wrong, "-wrong")
         self.set_class(bool(remark) and not wrong, "-changed")
-        self.query_one(".remark", Static).update(remark)
+        self.query_one(".remark", Static).update(remark or self.hint)
 
 
 class RecipeDialog(Dialog[Choice]):
     """Every field is checked as one types; a recipe that cannot be is not queued."""
 
-    HELP = "Each line is a setting of the recipe. **Enter** queues, **escape** goes back, **tab** goes to the next line."
+    HELP = (
+        "Each line is a setting of the recipe. **Enter** queues, **escape** goes back, **tab** goes to the next line."
+    )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "queue", "Queue", tooltip="Queue the chosen networks with this recipe"),
         Binding("down", "app.focus_next", "Next", show=False, tooltip="To the next line"),
@@ -72,7 +80,9 @@ class RecipeDialog(Dialog[Choice]):
             with VerticalScroll(id="fields", can_focus=False):
                 with Horizontal():
                     yield Label("preset", classes="field")
-                    yield Select([(name, name) for name in PRESETS], value=Recipe().name, allow_blank=False, compact=True)
+                    yield Select(
+                        [(name, name) for name in PRESETS], value=Recipe().name, allow_blank=False, compact=True
+                    )
                 yield FieldRow("seeds", "seeds", "1")
                 for field in FIELDS:
                     yield FieldRow(field, field.replace("_", " "), in_text(getattr(Recipe(), field)))
@@ -96,6 +106,8 @@ class RecipeDialog(Dialog[Choice]):
             if row.field in FIELDS:
                 row.query_one(Input).value = in_text(getattr(self.preset, row.field))
 
+    @on(DescendantFocus)
+    @on(DescendantBlur)
     @on(Input.Changed)
     def check(self) -> None:
         """Check every field, say what is wrong, and add up what would be queued."""
@@ -116,7 +128,8 @@ class RecipeDialog(Dialog[Choice]):
                 faults += 1
             else:
                 before = getattr(self.preset, row.field)
-                row.say("" if getattr(recipe, row.field) == before else f"{self.preset.name}: {in_text(before)}")
+                same = getattr(recipe, row.field) == before
+                row.say("" if same else f"{self.preset.name}: {in_text(before)}")
         self.recipe = None if faults else recipe
         self.sum_up(faults)
 

@@ -11,7 +11,7 @@ from textual.widgets import Static
 
 from store.records import Run
 from tui import words
-from tui.compare import model_name, what_differs
+from tui.compare import model_name, searched, what_differs
 from tui.screens.base import RunsScreen, TableScreen
 from tui.screens.queue import TONES
 from tui.widgets.filter import matches
@@ -98,7 +98,8 @@ class ResultsScreen(RunsScreen, TableScreen):
         runs = [run for run in reversed(self.cifar.runs.values()) if has_begun(run) and matches(query, searched(run))]
         self.found = len(runs)
         self.page = max(0, min(self.page, (self.found - 1) // PAGE))
-        self.table.show({run.id: run for run in runs[self.page * PAGE : (self.page + 1) * PAGE]})
+        page = runs[self.page * PAGE : (self.page + 1) * PAGE]
+        self.table.show({run.id: run for run in page}, among=self.cifar.runs)
         self.query_one("#empty").display = not runs and not query
         self.table.display = bool(runs or query)
         self.say_what_differs()
@@ -139,8 +140,3 @@ class ResultsScreen(RunsScreen, TableScreen):
 def has_begun(run: Run) -> bool:
     """Did it ever train?"""
     return run.status != "queued" or run.epochs_done > 0 or bool(run.device)
-
-
-def searched(run: Run) -> str:
-    """What the filter looks in."""
-    return f"{model_name(run.model)} {run.model} {run.status} {run.device} seed {run.seed} {run.id} {run.dataset}"

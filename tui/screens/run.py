@@ -53,8 +53,8 @@ class RunPage(RunsScreen):
         with Horizontal(id="epochs"):
             yield RecordTable[Epoch](COLUMNS, passive=True)
             with Vertical(id="curves"):
-                yield Curve("accuracy", id="accuracy")
-                yield Curve("loss", id="loss")
+                yield Curve("accuracy in percent, by epoch", rises=True, id="accuracy")
+                yield Curve("loss, by epoch", rises=False, id="loss")
 
     def on_resize(self) -> None:
         self.lay_out()

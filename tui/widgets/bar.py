@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from textual.content import Content
 from textual.reactive import reactive
 from textual.style import Style
@@ -13,7 +15,14 @@ MODES = (("catalogue", "Catalogue"), ("queue", "Queue"), ("results", "Results"))
 class TopBar(Widget):
     """Three modes with their keys, and at the right what holds for the whole session."""
 
-    COMPONENT_CLASSES = frozenset({"bar--title", "bar--key", "bar--mode", "bar--here", "bar--note", "bar--warning"})
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "bar--title",
+        "bar--key",
+        "bar--mode",
+        "bar--here",
+        "bar--note",
+        "bar--warning",
+    }
 
     busy: reactive[int] = reactive(0)  # runs that are not over
     notes: reactive[list[str]] = reactive[list[str]](list)  # data and devices, the most important first

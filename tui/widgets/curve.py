@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.containers import Container
 
@@ -16,11 +16,13 @@ STYLES = ("curve--first", "curve--second")
 class Curve(Container):
     """One or two series over the epochs, from 1; the first is drawn over the second."""
 
-    COMPONENT_CLASSES = frozenset(STYLES)
+    COMPONENT_CLASSES: ClassVar[set[str]] = set(STYLES)
 
-    def __init__(self, label: str, *, id: str | None = None) -> None:
+    def __init__(self, label: str, *, rises: bool, id: str | None = None) -> None:
+        """`rises`: the interesting part is at the top, so the legend goes to the bottom."""
         super().__init__(id=id)
         self.border_title = label
+        self.rises = rises
         self.series: dict[str, list[float]] = {}
         self.plot: PlotWidget | None = None
 
@@ -35,18 +37,20 @@ class Curve(Container):
 
             self.plot = PlotWidget(allow_pan_and_zoom=False)
             self.plot.can_focus = False
+            self.plot.set_reactive(PlotWidget.margin_top, 0)
+            self.plot.set_reactive(PlotWidget.margin_bottom, 1)
             self.mount(self.plot)
         self.call_after_refresh(self.draw)
 
     def draw(self) -> None:
         if self.plot is None:
             return
-        from textual_plot import HiResMode
+        from textual_plot import HiResMode, LegendLocation
 
-        self.plot.margin_top, self.plot.margin_bottom = 1, 2
         self.plot.clear()
         for (name, values), style in reversed(list(zip(self.series.items(), STYLES, strict=False))):
             colour = self.get_component_styles(style).color.hex
             epochs = list(range(1, len(values) + 1))
             self.plot.plot(epochs, values, line_style=colour, hires_mode=HiResMode.BRAILLE, label=name)
-        self.plot.show_legend(is_visible=len(self.series) > 1)
+        corner = LegendLocation.BOTTOMRIGHT if self.rises else LegendLocation.TOPRIGHT
+        self.plot.show_legend(corner, is_visible=len(self.series) > 1)

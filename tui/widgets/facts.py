@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from textual.content import Content
 from textual.geometry import Size
@@ -15,7 +16,7 @@ GAP = 3
 class Facts(Widget):
     """Pairs (name, value), read down the columns; two columns where there is room."""
 
-    COMPONENT_CLASSES = frozenset({"facts--name", "facts--value"})
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"facts--name", "facts--value"}
     TWO_COLUMNS = 100  # cells
 
     facts: reactive[Sequence[tuple[str, str]]] = reactive[Sequence[tuple[str, str]]]((), layout=True)
@@ -36,7 +37,8 @@ class Facts(Widget):
         half = (len(self.facts) + 1) // 2
         left = self._column(self.facts[:half], (width - GAP) // 2)
         right = self._column(self.facts[half:], (width - GAP) // 2) + [Content("")] * half
-        return [one.pad_right((width - GAP) // 2 + GAP - one.cell_length) + other for one, other in zip(left, right)]
+        pairs = zip(left, right, strict=False)
+        return [one.pad_right((width - GAP) // 2 + GAP - one.cell_length) + other for one, other in pairs]
 
     def _column(self, facts: Sequence[tuple[str, str]], width: int) -> list[Content]:
         room = max((len(name) for name, _ in facts), default=0) + 2

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
@@ -33,9 +33,14 @@ def sparkline(values: Sequence[float], width: int) -> str:
 class LiveCard(Widget, can_focus=True):
     """Draws one run and the step it is in."""
 
-    COMPONENT_CLASSES = frozenset(
-        {"live--label", "live--value", "live--done", "live--rest", "live--loss", "live--accuracy"}
-    )
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "live--label",
+        "live--value",
+        "live--done",
+        "live--rest",
+        "live--loss",
+        "live--accuracy",
+    }
     HELP = """
         ### A run that trains
         The upper bar is the whole run, the lower one the current epoch. **best** is the best test accuracy so far,
@@ -47,6 +52,7 @@ class LiveCard(Widget, can_focus=True):
         Binding("down,j", "leave(1)", "Down", show=False, tooltip="To the card below, or to the runs that wait"),
     ]
 
+    run_id = ""
     run: reactive[Run | None] = reactive[Run | None](None)
     step: reactive[Step | None] = reactive[Step | None](None)
 
@@ -64,25 +70,23 @@ class LiveCard(Widget, can_focus=True):
             super().__init__()
             self.card, self.by = card, by
 
-    def __init__(self, run: Run, step: Step | None, epochs: list[Epoch]) -> None:
+    def __init__(self, run: Run, step: Step | None, epochs: Callable[[], list[Epoch]]) -> None:
         super().__init__()
-        self.epochs = epochs
-        self.set_reactive(LiveCard.run, run)
-        self.set_reactive(LiveCard.step, step)
+        self.epochs: list[Epoch] = []
+        self.show(run, step, epochs)
 
-    def on_mount(self) -> None:
-        self.watch_run()
-
-    def watch_run(self) -> None:
-        if self.run is not None:
-            seed = f"seed {self.run.seed}"
-            parts = [f"▶ {model_name(self.run.model)}", recipe_in_words(self.run.recipe), seed, self.run.id]
-            self.border_title = " · ".join(parts).replace("[", "\\[")
-            self.border_subtitle = self.run.device.replace("[", "\\[")
+    def show(self, run: Run, step: Step | None, epochs: Callable[[], list[Epoch]]) -> None:
+        """Draw another snapshot, or another run. `epochs` reads its finished epochs, when there are new ones."""
+        if run.id != self.run_id or len(self.epochs) != run.epochs_done:
+            self.epochs = epochs()
+        self.run_id = run.id
+        self.run, self.step = run, step
+        parts = [f"▶ {model_name(run.model)}", recipe_in_words(run.recipe), f"seed {run.seed}", run.id]
+        self.border_title = " · ".join(parts).replace("[", "\\[")
+        self.border_subtitle = run.device.replace("[", "\\[")
 
     def action_open(self) -> None:
-        if self.run is not None:
-            self.post_message(self.Opened(self.run.id))
+        self.post_message(self.Opened(self.run_id))
 
     def action_leave(self, by: int) -> None:
         self.post_message(self.Left(self, by))

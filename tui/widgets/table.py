@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any, ClassVar, Generic, Literal, TypeVar
@@ -42,7 +42,7 @@ class Column(Generic[Record]):
 class RecordTable(DataTable[Text], Generic[Record]):
     """Rows are records under a key, in the order in which they are given."""
 
-    COMPONENT_CLASSES = frozenset({"table--plain", "table--quiet", "table--good", "table--bad", "table--warn"})
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"table--plain", "table--quiet", "table--good", "table--bad", "table--warn"}
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "select_cursor", "Open", tooltip="Open the row under the cursor"),
         Binding("space", "mark", "Mark", tooltip="Mark the row or take its mark away, and move on"),
@@ -68,6 +68,7 @@ class RecordTable(DataTable[Text], Generic[Record]):
         self.passive = passive
         self.marked: set[str] = set()
         self._records: dict[str, Record] = {}
+        self._known: list[str] = []  # keys of all records, the hidden ones too
         self._drawn: dict[str, Record] = {}  # what the cells show
         self._widths: dict[str, int] = {}  # of the columns that are shown
         self._last_draw = 0.0
@@ -81,9 +82,9 @@ class RecordTable(DataTable[Text], Generic[Record]):
 
     @property
     def chosen(self) -> list[str]:
-        """The keys of the marked rows in their order, or else the row under the cursor."""
+        """The keys of the marked rows in their order, hidden ones too, or else the row under the cursor."""
         if self.marked:
-            return [key for key in self._records if key in self.marked]
+            return [key for key in self._known if key in self.marked]
         return [self.current] if self.current is not None else []
 
     @property
@@ -91,10 +92,14 @@ class RecordTable(DataTable[Text], Generic[Record]):
         """How many records there are to see."""
         return len(self._records)
 
-    def show(self, records: Mapping[str, Record]) -> None:
-        """Show these records. Changed cells are drawn at most twice a second, changed rows at once."""
+    def show(self, records: Mapping[str, Record], among: Iterable[str] | None = None) -> None:
+        """Show these records. Changed cells are drawn at most twice a second, changed rows at once.
+
+        `among` are the keys of all records when a filter hides some: those that are hidden keep their marks.
+        """
         self._records = dict(records)
-        self.marked &= self._records.keys()
+        self._known = list(records if among is None else among)
+        self.marked &= set(self._known)
         if not self._widths:
             return  # not laid out yet
         if list(self._records) != list(self._drawn):
@@ -183,7 +188,8 @@ class RecordTable(DataTable[Text], Generic[Record]):
         pieces = written if isinstance(written, list) else [(written, "plain") if isinstance(written, str) else written]
         text = Text(no_wrap=True)
         for piece, tone in pieces:
-            text.append(piece, None if tone == "plain" else self.get_component_rich_style(f"table--{tone}", partial=True))
+            style = "" if tone == "plain" else self.get_component_rich_style(f"table--{tone}", partial=True)
+            text.append(piece, style)
         text.truncate(width, overflow="ellipsis")
         text.justify = column.justify
         if column is self._shown_columns()[0]:
