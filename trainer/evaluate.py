@@ -15,9 +15,12 @@ from torch.nn import functional as F
 from store.errors import Problem
 from store.records import DatasetName, Step
 from trainer.augment import normalised
-from trainer.data import DataSet
-from trainer.engine import Engine, device_in_words
+from trainer.data import DataSet, load
+from trainer.engine import Engine, Plan, device_in_words, find_device
 from trainer.loop import TEST_BATCH, Clock
+from trainer.source import Source
+from trainer.state import Weights
+from trainer.weights import network_with
 
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 """The names of CIFAR-10's labels 0 … 9, as its batches.meta has them."""
@@ -113,6 +116,18 @@ def evaluate(network: nn.Module, data: DataSet, engine: Engine) -> Generator[Ste
         repeats=REPEATS,
         device=device_in_words(engine.device),
     )
+
+
+def evaluate_weights(
+    model: str, weights: Weights, origin: str, source: Source, device: str, limit: int | None = None
+) -> Generator[Step, None, Evaluation]:
+    """Weights of a model of the catalogue on the test images of `source`, the first `limit` of them. Computed in fp32,
+    whatever they were trained in. Raises Problem when weights, images or device are not what they should be.
+    """
+    network = network_with(model, weights, origin)
+    engine = Engine(find_device(device), Plan())
+    data = load(source, train_limit=1, test_limit=limit).to(engine.device)
+    return (yield from evaluate(network.to(engine.device), data, engine))
 
 
 def scores_of(network: nn.Module, images: Tensor, engine: Engine) -> Tensor:

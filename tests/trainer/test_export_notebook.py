@@ -16,14 +16,14 @@ import torch
 from msgspec.structs import replace
 
 from store.errors import UsageProblem
-from store.records import Epoch, Recipe, Run, summarise
+from store.records import Epoch, Recipe, summarise
 from tests.trainer.exported import a_run, epochs_of
 from trainer.export.notebook import beyond, export_notebook, notebook
 from trainer.job import Job, fresh_network
 from trainer.source import Source
 from zoo import CARDS, card
 
-LIMITS = {"epochs": 1, "train_limit": 1000, "test_limit": 500, "exact": True}
+SHORT = Recipe(epochs=1, train_limit=1000, test_limit=500, exact=True)
 
 
 def sources(content: dict[str, Any], kind: str = "code") -> list[str]:
@@ -32,7 +32,7 @@ def sources(content: dict[str, Any], kind: str = "code") -> list[str]:
 
 def test_a_notebook_trains_as_our_own_trainer_does(tmp_path: Path) -> None:
     """Executed as Jupyter executes it: the first weights to the bit, the losses of the first epoch to six digits."""
-    run = a_run(recipe=Recipe(**LIMITS), seed=3, dataset="synthetic")
+    run = a_run(recipe=SHORT, seed=3, dataset="synthetic")
     ours = [news for news in Job(run, tmp_path, "cpu", Source("synthetic")).news() if isinstance(news, Epoch)]
     torch.use_deterministic_algorithms(False)
     weights = hashlib.blake2b()
@@ -106,7 +106,7 @@ def test_a_notebook_of_synthetic_data_says_that_it_is_not_cifar10() -> None:
 def test_a_recipe_that_the_cells_do_not_know_is_refused() -> None:
     """Whatever a recipe will learn later must not be left out in silence."""
     assert beyond(Recipe(precision="bf16", exact=True, threads=4)) is None
-    strange = replace(Recipe(), schedule="staircase")  # type: ignore[arg-type]
+    strange = replace(Recipe(), schedule="staircase")
     assert beyond(strange) == "schedule staircase"
     with pytest.raises(UsageProblem, match="schedule staircase"):
         notebook(card("lenet"), "data", a_run(recipe=strange))
@@ -126,5 +126,3 @@ def test_a_notebook_does_not_take_the_place_of_another(tmp_path: Path) -> None:
         export_notebook(card("lenet"), path)
     assert path.read_text() == "mine"
     assert json.loads(export_notebook(card("lenet"), path, force=True).read_text())["nbformat"] == 4
-
-

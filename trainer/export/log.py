@@ -47,5 +47,7 @@ def _head(run: Run) -> list[str]:
         f"begun {run.created:%Y-%m-%d %H:%M:%S} UTC",
     ]
     if run.best_accuracy is not None and run.best_epoch is not None:
-        lines.append(f"best test accuracy {run.best_accuracy:.5f} (epoch {run.best_epoch}), last {run.last_accuracy:.5f}")
+        lines.append(
+            f"best test accuracy {run.best_accuracy:.5f} (epoch {run.best_epoch}), last {run.last_accuracy:.5f}"
+        )
     return [*lines, *filter(None, [run.notice, run.error])]

@@ -73,7 +73,9 @@ def notebook(card: Card, data: str, run: Run | None = None, epochs: Sequence[Epo
     values |= {"DATA": data, "SEED": run.seed if run else 0}
     cells = [_cell(number, kind, text, card, values, run) for number, (kind, text) in enumerate(parts(CELLS))]
     if clash := _defined_twice(cells):
-        raise UsageProblem(f"the file of {card.id} defines {clash}, which the notebook needs for itself: rename it there")
+        raise UsageProblem(
+            f"the file of {card.id} defines {clash}, which the notebook needs for itself: rename it there"
+        )
     if run and epochs:
         _show(cells, run, epochs)
     return {

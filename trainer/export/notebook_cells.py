@@ -1,6 +1,6 @@
 """The text of a notebook: what stands between two lines that begin with `# %%` is a cell.
 
-It is a program that runs as it stands (`python -m trainer.export.notebook_cells`), so that it is checked like any other.
+It is a program that runs as it stands (`python -m trainer.export.notebook_cells`), and is checked as one.
 trainer/export/notebook.py puts in what belongs to a model and a run: words in CAPITALS of the Markdown cells, values in
 the first two cells of code, and the source of a file in place of the cell that imports from it.
 """
@@ -101,14 +101,15 @@ print(f"{count:,} images to learn from, {len(test_labels):,} to test with: {', '
 
 
 # %%
-def number_from(text: str, order: str = "big") -> int:
+def number_from(text: str, backwards: bool = False) -> int:
     """A whole number of 63 bits: another one for every text, and the same on every computer."""
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), order) >> 1
+    eight = hashlib.blake2b(text.encode(), digest_size=8).digest()
+    return int.from_bytes(eight, "little" if backwards else "big") >> 1
 
 
 def draw_epoch(epoch: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """For each place of the epoch: which image, cut at which row and column of its bordered form, and mirrored?"""
-    generator = torch.Generator().manual_seed(number_from(f"epoch {epoch} of seed {SEED}", "little"))
+    generator = torch.Generator().manual_seed(number_from(f"epoch {epoch} of seed {SEED}", backwards=True))
     order = torch.randperm(count, generator=generator)
     if AUGMENTATION == "none":
         middle = torch.full((count,), 4)
@@ -171,9 +172,7 @@ network = lenet(10).to(device)
 print(f"{sum(parameter.numel() for parameter in network.parameters()):,} parameters")
 
 # %%
-optimizer = torch.optim.SGD(
-    network.parameters(), lr=LEARNING_RATE, momentum=MOMENTUM, weight_decay=WEIGHT_DECAY
-)
+optimizer = torch.optim.SGD(network.parameters(), lr=LEARNING_RATE, momentum=MOMENTUM, weight_decay=WEIGHT_DECAY)
 history = []
 for epoch in range(1, EPOCHS + 1):
     began = time.perf_counter()

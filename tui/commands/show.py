@@ -60,6 +60,7 @@ def facts(run: Run, folder: Path) -> list[tuple[str, str]]:
         ("why", run.error or ""),
         ("notice", run.notice or ""),
         ("best", f"{words.percent(run.best_accuracy)} after epoch {run.best_epoch}" if run.best_epoch else ""),
+        ("accuracy", f"{words.percent(run.last_accuracy)}, found when they were imported" if run.imported else ""),
         ("last", f"{words.percent(run.last_accuracy)} after epoch {run.epochs_done}" if run.epochs_done else ""),
         ("data", data),
         ("seed", str(run.seed)),
