@@ -6,6 +6,7 @@ Neither torch nor Textual is imported here. A command is imported when it is ask
 from __future__ import annotations
 
 import difflib
+import keyword
 import logging
 import shlex
 import sys
@@ -21,8 +22,11 @@ from zoo import UnknownModel
 
 log = logging.getLogger("cifar-tui")
 
-COMMANDS = ("models", "train", "resume", "queue", "results", "show", "data", "doctor")
-"""In the order of the help. Each is the click command of that name in tui/commands/<name>.py."""
+COMMANDS = (
+    "models", "train", "resume", "queue", "results", "show", "eval", "predict", "export", "import", "data", "doctor",
+)  # fmt: skip
+"""In the order of the help. Each is the click command of that name in tui/commands/<name>.py; a word that Python keeps
+for itself is written with an underscore behind it there."""
 
 INTERRUPTED = 130
 """The exit status of a command that Ctrl-C, SIGTERM or SIGHUP ended."""
@@ -37,6 +41,7 @@ class Program(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
+        name = f"{name}_" if keyword.iskeyword(name) else name
         command: click.Command = getattr(import_module(f"tui.commands.{name}"), name)
         return command
 

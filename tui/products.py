@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 from store.errors import Problem, UsageProblem
 from store.records import Epoch, Run, Step
 from store.runs import RunStore, UnknownRun
+from trainer.device import wait_without_spinning
 from trainer.export import table as tables
 from trainer.export.place import check_free, make_folder, place
 from tui.compare import model_name
@@ -101,6 +102,7 @@ def weights(
 
         require_onnx()
         check_free(graph, force=force)
+    wait_without_spinning()
     from trainer.export.weights import export_weights  # imports torch
 
     written = export_weights(run, store.folder(run.id), path, which, force=force)
@@ -163,8 +165,10 @@ def _evaluations(
     candidates = [
         run for run in best_of_each(runs) if run.model in CARDS and (store.folder(run.id) / "best.safetensors").exists()
     ]
+    if candidates:
+        wait_without_spinning()
     for number, run in enumerate(candidates, start=1):
-        from trainer.evaluate import evaluate_weights
+        from trainer.evaluate import evaluate_weights  # imports torch
         from trainer.weights import of_run
 
         what = f"{model_name(run.model)}, {number} of {len(candidates)}"

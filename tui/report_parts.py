@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 
 IN_ONE_PICTURE = 8  # lines, one for each colour
 CURVES = 60  # runs with a picture of their own at most: more would make the file slow to open on a phone
+SHORT = 20  # letters of a name in a picture
+COUNTS = {10.0**power: words.short_count(10**power).replace(".0", "") for power in range(3, 12)}
+TIMES: dict[float, str] = {
+    **{60.0 * n: f"{n} min" for n in (1, 3, 10, 30)},
+    **{3600.0 * n: f"{n} h" for n in (1, 3, 10, 30, 100, 300)},
+}
 ROWS = 500  # runs in the table at most
 
 
@@ -95,7 +101,9 @@ def _overview(drawn: Sequence[Run], epochs: Mapping[str, Sequence[Epoch]]) -> Cu
         for colour, run in enumerate(best)
     ]
     what = f"Test accuracy on {_images(dataset)}, %"
-    return Curves(f"{what}: the best {len(lines)} runs", "", lines)
+    # The beginnings are alike and steep; what tells good networks from each other happens above them.
+    low = min(line.values[len(line.values) // 10] for line in lines)
+    return Curves(f"{what}: the best {len(lines)} runs", "", lines, low)
 
 
 def _curves(run: Run, epochs: Sequence[Epoch]) -> Curves:
@@ -114,27 +122,29 @@ def _curves(run: Run, epochs: Sequence[Epoch]) -> Curves:
 
 def _scatters(runs: Sequence[Run]) -> list[Scatter]:
     own = comparable(runs)
-    costs: list[tuple[str, str, str, Callable[[Card], float | None], Callable[[Card], float | None]]] = [
-        # title, axis, unit, cost of the published row, cost of the own runs
-        ("Accuracy against parameters", "parameters", "count", lambda card: card.params, lambda card: card.params),
-        ("Accuracy against multiply-accumulates", "MACs", "count", lambda card: card.macs, lambda card: card.macs),
+    costs: list[
+        tuple[str, str, Mapping[float, str], Callable[[Card], float | None], Callable[[Card], float | None]]
+    ] = [
+        # title, axis, ticks, cost of the published row, cost of the own runs
+        ("Accuracy against parameters", "parameters", COUNTS, lambda card: card.params, lambda card: card.params),
+        ("Accuracy against multiply-accumulates", "MACs", COUNTS, lambda card: card.macs, lambda card: card.macs),
         (
             "Accuracy against training time, each on its own device",
             "training time",
-            "seconds",
+            TIMES,
             lambda card: card.published.seconds if card.published else None,
             lambda card: sum(run.seconds for run in own[card.id]) / len(own[card.id]),
         ),
     ]
     scatters = []
-    for title, axis, unit, of_published, of_own in costs:
+    for title, axis, ticks, of_published, of_own in costs:
         points = []
         for card in CARDS.values():
             if card.published and (cost := of_published(card)):
-                points.append(Point(model_name(card.id), cost, 100 * card.published.accuracy, own=False))
+                points.append(Point(model_name(card.id, SHORT), cost, 100 * card.published.accuracy, own=False))
             if card.id in own and (cost := of_own(card)):
-                points.append(Point(model_name(card.id), cost, 100 * own_best(own[card.id]).mean, own=True))
-        scatters.append(Scatter(title, axis, points, unit))
+                points.append(Point(model_name(card.id, SHORT), cost, 100 * own_best(own[card.id]).mean, own=True))
+        scatters.append(Scatter(title, axis, points, ticks))
     return scatters
 
 

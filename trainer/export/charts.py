@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+LETTER = 7.5  # units that a letter of a name takes, about
 POINTS = 200  # of a line at most: more cannot be told apart
 LEFT, RIGHT, TOP, BOTTOM = 44, 10, 10, 34  # margins
 
@@ -42,9 +43,9 @@ class Scale:
         return self._begin + (self._by(value) - self._low) * self._unit
 
 
-def line_chart(lines: Sequence[Line], label: str, width: int = 640, height: int = 260) -> str:
-    """Lines over epochs; every line has at least one value."""
-    values = [value for line in lines for value in line.values]
+def line_chart(lines: Sequence[Line], label: str, width: int = 400, height: int = 200, low: float | None = None) -> str:
+    """Lines over epochs; every line has at least one value. What lies below `low` is cut off."""
+    values = [max(value, low) if low is not None else value for line in lines for value in line.values]
     count = max(len(line.values) for line in lines)
     ticks = even_ticks(min(values), max(values))
     x = Scale(1, max(count, 2), LEFT, width - RIGHT)
@@ -52,8 +53,10 @@ def line_chart(lines: Sequence[Line], label: str, width: int = 640, height: int 
     parts = _grid(ticks, y, width)
     for epoch in sorted({1, count, *(round(tick) for tick in even_ticks(1, count) if 1 < tick < count)}):
         if epoch in {1, count} or min(x(epoch) - x(1), x(count) - x(epoch)) > 40:
-            parts.append(_text(x(epoch), height - BOTTOM + 16, str(epoch), "middle"))
+            anchor = "end" if epoch == count > 1 else "middle"
+            parts.append(_text(x(epoch), height - BOTTOM + 16, str(epoch), anchor))
     parts.append(_text(width - RIGHT, height - 4, "epoch", "end"))
+    parts.append(f'<svg x="0" y="0" width="{width}" height="{height - BOTTOM + 2}">')  # cuts off what is below
     for line in lines:
         path = " ".join(f"{x(epoch):.1f},{y(value):.1f}" for epoch, value in _thinned(line.values))
         shape = f'points="{path}"' if len(line.values) > 1 else ""
@@ -63,21 +66,23 @@ def line_chart(lines: Sequence[Line], label: str, width: int = 640, height: int 
             else f'<circle cx="{x(1):.1f}" cy="{y(line.values[0]):.1f}" r="3" style="fill:var(--s{line.colour})">'
         )
         parts.append(f"{mark}<title>{html.escape(line.name)}</title></{'polyline' if shape else 'circle'}>")
-    return _svg(parts, width, height, label)
+    return _svg([*parts, "</svg>"], width, height, label)
 
 
 def scatter_chart(
-    points: Sequence[Point], label: str, x_ticks: Callable[[float], str], width: int = 640, height: int = 380
+    points: Sequence[Point], label: str, ticks: Mapping[float, str], width: int = 480, height: int = 340
 ) -> str:
-    """Points over a logarithmic axis, whose ticks `x_ticks` writes. Those that no cheaper one excels are named."""
+    """Points over a logarithmic axis with these ticks, as far as they fall on it. Those that no cheaper one excels have
+    their names beside them, where there is room."""
     xs = [point.x for point in points]
     y_ticks = even_ticks(min(point.y for point in points), max(point.y for point in points))
     x = Scale(min(xs) * 0.8, max(xs) * 1.25, LEFT, width - RIGHT, log=True)
     y = Scale(y_ticks[0], y_ticks[-1], height - BOTTOM, TOP)
     parts = _grid(y_ticks, y, width)
-    for tick in log_ticks(min(xs) * 0.8, max(xs) * 1.25):
-        parts.append(f'<path class="rule" d="M{x(tick):.1f} {TOP}V{height - BOTTOM}"/>')
-        parts.append(_text(x(tick), height - BOTTOM + 16, x_ticks(tick), "middle"))
+    for tick, word in ticks.items():
+        if LEFT + 12 <= x(tick) <= width - RIGHT - 12:
+            parts.append(f'<path class="rule" d="M{x(tick):.1f} {TOP}V{height - BOTTOM}"/>')
+            parts.append(_text(x(tick), height - BOTTOM + 16, word, "middle"))
     parts.append(_text(width - RIGHT, height - 4, label, "end"))
     for point in sorted(points, key=lambda point: point.own):
         paint = "fill:var(--s1)" if point.own else "fill:none;stroke:var(--s0);stroke-width:1.5"
@@ -85,14 +90,21 @@ def scatter_chart(
         parts.append(
             f'<circle cx="{x(point.x):.1f}" cy="{y(point.y):.1f}" r="4" style="{paint}"><title>{name}</title></circle>'
         )
-    taken: list[tuple[float, float]] = []
-    for point in frontier(points):
-        at_x, at_y = x(point.x), y(point.y)
-        end = at_x > width * 0.7
-        if all(abs(at_y - other_y) > 13 or abs(at_x - other_x) > 150 for other_x, other_y in taken):
-            taken.append((at_x, at_y))
-            parts.append(_text(at_x + (-8 if end else 8), at_y - 5, point.name, "end" if end else "start", "name"))
+    parts += _names([(x(point.x), y(point.y), point.name) for point in frontier(points)], width)
     return _svg(parts, width, height, label)
+
+
+def _names(places: Sequence[tuple[float, float, str]], width: int) -> list[str]:
+    """A name above each place, where it does not meet one that is there already."""
+    taken: list[tuple[float, float, float]] = []  # from, to, height
+    parts = []
+    for x, y, name in places:
+        length = LETTER * len(name)
+        begin = x + 8 if x + 8 + length < width - RIGHT else x - 8 - length
+        if all(begin > right or begin + length < left or abs(y - other) > 14 for left, right, other in taken):
+            taken.append((begin, begin + length, y))
+            parts.append(_text(begin, y - 6, name, "start", "name"))
+    return parts
 
 
 def frontier(points: Sequence[Point]) -> list[Point]:
@@ -111,16 +123,6 @@ def even_ticks(low: float, high: float, about: int = 5) -> list[float]:
     step = next(factor * power for factor in (1, 2, 5, 10) if room / (factor * power) <= about)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
     return [number * step for number in range(first, max(last, first + 1) + 1)]
-
-
-def log_ticks(low: float, high: float) -> list[float]:
-    """Powers of ten between two numbers above 0; with twice and five times of each where these are few."""
-    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    tens = [10.0**power for power in powers if low <= 10.0**power <= high]
-    if len(tens) > 2:
-        return tens
-    finer = [factor * 10.0**power for power in powers for factor in (1, 2, 5)]
-    return [tick for tick in finer if low <= tick <= high]
 
 
 def _thinned(values: Sequence[float]) -> list[tuple[int, float]]:

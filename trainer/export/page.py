@@ -28,11 +28,13 @@ th.number, td.number { text-align: right; }
 td:first-child, th:first-child { position: sticky; left: 0; background: var(--paper); }
 th:first-child { background: var(--soft); }
 .grid { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 21rem), 1fr)); gap: 1rem; }
+.grid.large { grid-template-columns: repeat(auto-fill, minmax(min(100%, 28rem), 1fr)); }
+figure.overview { max-width: 46rem; }
 figure { margin: .75rem 0; border: 1px solid var(--rule); border-radius: .4rem; padding: .75rem; min-width: 0; }
 figcaption { color: var(--quiet); font-size: .85rem; }
 svg { display: block; width: 100%; height: auto; }
-svg text { fill: var(--quiet); font: 12px system-ui, sans-serif; }
-svg .name { fill: var(--ink); }
+svg text { fill: var(--quiet); font: 13px system-ui, sans-serif; }
+svg .name { fill: var(--ink); paint-order: stroke; stroke: var(--paper); stroke-width: 3px; }
 svg .rule { stroke: var(--rule); fill: none; }
 svg .line { fill: none; stroke-width: 2; stroke-linejoin: round; }
 svg .thin { stroke-width: 1.25; stroke-dasharray: 4 3; }

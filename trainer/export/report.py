@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from trainer.export.charts import Line, Point, line_chart, scatter_chart
@@ -18,6 +18,7 @@ class Curves:
     title: str
     caption: str
     lines: Sequence[Line]
+    low: float | None = None  # where the picture begins: what lies below is cut off
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class Scatter:
     title: str
     axis: str
     points: Sequence[Point]
-    unit: str  # "count" or "seconds": how its ticks are written
+    ticks: Mapping[float, str]  # of the cost
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ def written(report: Report) -> str:
         notes = "".join(f'<p class="quiet">{html.escape(note)}</p>' for note in table.notes)
         parts.append(f"<h2>{html.escape(table.title)}</h2>{html_table(table)}{notes}")
     parts.append(_section(report, "Curves", _curves(report)))
-    parts.append(_section(report, "Accuracy against cost", "".join(map(_scatter, report.scatters))))
+    parts.append(_section(report, "Accuracy against cost", _scatters(report.scatters)))
     parts.append(_section(report, "Class by class", "".join(map(_class_table, report.classes))))
     facts = "".join(f"<dt>{html.escape(name)}</dt><dd>{html.escape(value)}</dd>" for name, value in report.environment)
     parts.append(_section(report, "Environment", f"<dl>{facts}</dl>"))
@@ -92,12 +93,13 @@ def _curves(report: Report) -> str:
             for line in report.overview.lines
         )
         parts.append(
-            f"<figure><h3>{html.escape(report.overview.title)}</h3>{line_chart(report.overview.lines, 'accuracy')}"
+            f'<figure class="overview"><h3>{html.escape(report.overview.title)}</h3>'
+            f"{line_chart(report.overview.lines, report.overview.title, 480, 260, report.overview.low)}"
             f'<div class="key">{key}</div></figure>'
         )
     if report.curves:
         small = "".join(
-            f"<figure><h3>{html.escape(one.title)}</h3>{line_chart(one.lines, one.title, 380, 190)}"
+            f"<figure><h3>{html.escape(one.title)}</h3>{line_chart(one.lines, one.title)}"
             f"<figcaption>{html.escape(one.caption)}</figcaption></figure>"
             for one in report.curves
         )
@@ -105,25 +107,18 @@ def _curves(report: Report) -> str:
     return "".join(parts)
 
 
+def _scatters(scatters: Sequence[Scatter]) -> str:
+    pictures = "".join(map(_scatter, scatters))
+    return f'<div class="grid large">{pictures}</div>' if pictures else ""
+
+
 def _scatter(scatter: Scatter) -> str:
     if not scatter.points:
         return ""
     key = [("border:2px solid var(--s0)", "published"), ("background:var(--s1)", "own runs")]
     spans = "".join(f'<span><i style="{style}"></i>{word}</span>' for style, word in key)
-    chart = scatter_chart(scatter.points, scatter.axis, _timed if scatter.unit == "seconds" else _counted)
+    chart = scatter_chart(scatter.points, scatter.axis, scatter.ticks)
     return f'<figure><h3>{html.escape(scatter.title)}</h3>{chart}<div class="key">{spans}</div></figure>'
-
-
-def _counted(number: float) -> str:
-    """10⁶ → `1M`."""
-    for limit, unit in ((1e9, "G"), (1e6, "M"), (1e3, "K")):
-        if number >= limit:
-            return f"{number / limit:g}{unit}"
-    return f"{number:g}"
-
-
-def _timed(seconds: float) -> str:
-    return f"{seconds / 3600:.3g} h" if seconds >= 3600 else f"{seconds:.3g} s"
 
 
 def _class_table(table: ClassTable) -> str:

@@ -52,3 +52,5 @@ def write_events(run: Run, epochs: Sequence[Epoch], folder: Path) -> None:
             clock += epoch.seconds
             for tag, field in SCALARS.items():
                 writer.add_scalar(tag, getattr(epoch, field), epoch.epoch, clock)
+    (written,) = folder.iterdir()
+    written.rename(folder / f"events.out.tfevents.{int(run.created.timestamp())}.{run.id}")  # without the host's name

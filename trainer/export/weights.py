@@ -20,7 +20,7 @@ from trainer.weights import Which, network_with, of_run
 from zoo import card
 
 FORMAT = 1
-LICENCE = "MIT, as cifar-tui, for the code of the network; the weights are whose who trained them"
+LICENCE = "MIT, as cifar-tui, for the code of the network; the weights belong to whoever trained them"
 HONEST = "`best` is the best test accuracy of any epoch, as the published table reports it; `last`, after the last epoch, was not chosen by looking at the test set"  # noqa: E501 # one sentence
 
 
