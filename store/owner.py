@@ -83,15 +83,17 @@ class Ownership:
             )
             files.replace(home / RECORD, msgspec.json.encode(owner))
         except BaseException:
-            self._lock.release()
+            self.release()
             raise
 
     def release(self) -> None:
         """Let go. Twice is harmless."""
         if self._lock.is_locked:
-            with suppress(OSError):
-                files.disk.unlink(self._home / RECORD)
-            self._lock.release()
+            try:
+                with suppress(OSError):
+                    files.disk.unlink(self._home / RECORD)
+            finally:
+                self._lock.release()
 
 
 def _wait_for_record(home: Path) -> Owner | None:

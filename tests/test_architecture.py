@@ -59,11 +59,8 @@ def test_there_are_family_files() -> None:
 def test_listing_imports_neither_torch_nor_textual(command: str, tmp_path: Path) -> None:
     code = """
 import sys
-from tui.cli import main
-try:
-    main(sys.argv[1:])
-except SystemExit as exit:
-    assert not exit.code
+from tui.cli import status_of
+assert status_of(sys.argv[1:]) == 0
 print("BROUGHT", sorted({"torch", "textual", "numpy"} & set(sys.modules)))
 """
     assert python(code, tmp_path, *command.split()).splitlines()[-1] == "BROUGHT []"
@@ -72,11 +69,9 @@ print("BROUGHT", sorted({"torch", "textual", "numpy"} & set(sys.modules)))
 def test_a_headless_training_never_imports_textual(tmp_path: Path) -> None:
     code = """
 import sys
-from tui.cli import main
-try:
-    main("--data synthetic --device cpu train lenet --epochs 1 --set train_limit=128 --set test_limit=50".split())
-except SystemExit as exit:
-    assert not exit.code, exit.code
+from tui.cli import status_of
+words = "--data synthetic --device cpu train lenet --epochs 1 --set train_limit=128 --set test_limit=50"
+assert status_of(words.split()) == 0
 print("BROUGHT", sorted({"torch", "textual"} & set(sys.modules)))
 """
     assert python(code, tmp_path).splitlines()[-1] == "BROUGHT ['torch']"

@@ -8,13 +8,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from store.errors import DiskFull, Problem
+from zoo import UnfitModel
 
 
 def in_words(error: Exception) -> str:
     """One line that says what went wrong."""
     if is_disk_full(error):
         return "the disk is full; the last checkpoint is kept, and the run can go on when there is room"
-    if isinstance(error, Problem):
+    if isinstance(error, Problem | UnfitModel):
         return str(error)
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

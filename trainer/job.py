@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import shutil
 import threading
 from collections.abc import Iterator
@@ -19,8 +20,10 @@ from trainer.device import keep_freed_memory
 from trainer.engine import Engine, Plan, choose_plan, device_in_words, find_device
 from trainer.loop import fit, steps_of
 from trainer.optim import optimizer
+from trainer.own import changed_file
 from trainer.source import Source
 from trainer.state import State, Tally, stable_hash
+from zoo.fitness import check
 
 _INITIALISING = threading.Lock()
 """Initial weights are drawn from torch's one default generator: one network at a time."""
@@ -73,16 +76,24 @@ class Job:
 
     def _notice(self, damaged: list[str]) -> str | None:
         if not damaged:
-            return None
+            file = changed_file(self.run)
+            return f"{file} has changed since this run was queued" if file else None
         where = f"it went on after epoch {len(self.state.epochs)}" if self.state.epochs else "it began again"
         return f"{'; '.join(damaged)}: {where}"
 
 
 def fresh_network(model: str, seed: int, classes: int = 10) -> nn.Module:
-    """A network with the initial weights of this seed: the same on every device, whatever trains beside it."""
+    """A network with the initial weights of this seed: the same on every device, whatever trains beside it.
+
+    Raises UnfitModel for an own model that cannot be trained.
+    """
     with _INITIALISING, torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(stable_hash(seed, "weights"))
-        return zoo.build(model, classes)
+        network = zoo.build(model, classes)
+        card = zoo.card(model)
+        if card.own:
+            check(card, copy.deepcopy(network))  # a copy: trying it moves the statistics of its norms
+        return network
 
 
 def check_space(folder: Path, network: nn.Module) -> None:

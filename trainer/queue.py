@@ -22,6 +22,7 @@ from store.records import DatasetName, Epoch, Recipe, Run, Status, Step, summari
 from store.runs import RunStore
 from trainer.device import wait_without_spinning
 from trainer.failure import in_words, is_disk_full, write_log
+from trainer.own import lacking_model, require_model
 from trainer.source import Source
 from zoo import card
 
@@ -109,14 +110,22 @@ class JobQueue:
             worker.start()
 
     def take_up(self) -> list[Run]:
-        """Queue everything that waited or was interrupted when the store was last closed. What was paused stays so."""
-        waiting = [run for run in self.jobs() if run.status in {"queued", "interrupted"}]
-        return [self._enqueue(run) for run in waiting]
+        """Queue everything that waited or was interrupted when the store was last closed. What was paused stays so,
+        and a run whose model is not in the catalogue now stays interrupted and says what it needs."""
+        taken = []
+        for run in self.jobs():
+            if run.status in {"queued", "interrupted"}:
+                if lack := lacking_model(run):
+                    self._keep(replace(run, status="interrupted", error=lack))
+                else:
+                    taken.append(self._enqueue(run))
+        return taken
 
     def add(
         self, model: str, recipe: Recipe, *, seed: int = 0, dataset: DatasetName, data_folder: str | None = None
     ) -> Run:
         """Queue a new run at the end. Raises UnknownModel."""
+        chosen = card(model)
         run = Run(
             id=self._store.new_id(),
             model=model,
@@ -124,7 +133,9 @@ class JobQueue:
             data_folder=data_folder,
             recipe=recipe,
             seed=seed,
-            params=card(model).params,
+            params=chosen.params or 0,  # an own model's may not be known before it is built
+            model_file=str(chosen.own.path) if chosen.own else None,
+            model_digest=chosen.own.digest if chosen.own else None,
             created=datetime.now(UTC),
             position=self._last_position() + 1,
         )
@@ -153,11 +164,13 @@ class JobQueue:
                     return run
         if run.status == "done":
             raise Problem(f"run {id} is done: there is nothing left to train")
+        require_model(run)
         return self._enqueue(run)
 
     def again(self, id: str) -> Run:
         """Queue a new run with the model, recipe, seed and data of this one, from the start."""
         run = self._store.run(id)
+        require_model(run)
         return self.add(run.model, run.recipe, seed=run.seed, dataset=run.dataset, data_folder=run.data_folder)
 
     def move(self, id: str, by: int) -> None:

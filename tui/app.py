@@ -5,13 +5,13 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Iterable
 from functools import partial
+from importlib import import_module
 from threading import Thread
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
-from textual.widgets import HelpPanel, KeyPanel
 
 from store.errors import Problem
 from store.records import Run
@@ -28,16 +28,9 @@ MOVES = ("cursor_", "page_", "scroll", "leave")  # actions that the palette does
 PATIENCE = 10.0  # seconds that leaving may wait for runs that are just being queued
 
 
-def queue_screen() -> Screen[None]:
-    from tui.screens.queue import QueueScreen
-
-    return QueueScreen()
-
-
-def results_screen() -> Screen[None]:
-    from tui.screens.results import ResultsScreen
-
-    return ResultsScreen()
+def later(module: str, name: str) -> Callable[[], Screen[None]]:
+    """Makes a screen whose module is imported when it is first shown."""
+    return lambda: cast("Screen[None]", getattr(import_module(f"tui.screens.{module}"), name)())
 
 
 class CifarApp(FollowingApp):
@@ -47,11 +40,11 @@ class CifarApp(FollowingApp):
     CSS_PATH = "app.tcss"
     MODES: ClassVar[dict[str, str | Callable[[], Screen[None]]]] = {
         "catalogue": CatalogueScreen,
-        "queue": queue_screen,
-        "results": results_screen,
+        "queue": later("queue", "QueueScreen"),
+        "results": later("results", "ResultsScreen"),
     }
     DEFAULT_MODE = "catalogue"
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide")]  # noqa: RUF012 (Textual does not declare a ClassVar)
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide"), (150, "-roomy")]  # noqa: RUF012 (Textual does not declare a ClassVar)
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("1", "mode('catalogue')", "Catalogue", show=False, tooltip="Every network"),
         Binding("2", "mode('queue')", "Queue", show=False, tooltip="What trains and what waits"),
@@ -77,7 +70,7 @@ class CifarApp(FollowingApp):
             self.set_interval(BETWEEN_LOOKS, self.follow_owner)
         else:
             self.call_after_refresh(self.start_queue)  # the first frame comes before torch
-        for notice in self.store.notices:
+        for notice in (*self.store.notices, *self.session.notices):
             self.notify(notice, severity="warning", timeout=20, markup=False)
 
     def start_queue(self) -> None:
@@ -110,7 +103,7 @@ class CifarApp(FollowingApp):
             self.switch_mode(mode)
 
     def action_help(self) -> None:
-        if self.screen.query(HelpPanel):
+        if self.screen.query("HelpPanel"):
             self.action_hide_help_panel()
         else:
             self.action_show_help_panel()
@@ -118,10 +111,10 @@ class CifarApp(FollowingApp):
         self.refresh_bindings()
 
     def action_scroll_help(self, by: int) -> None:
-        self.screen.query_one(KeyPanel).scroll_relative(y=by, animate=False)
+        self.screen.query_one("KeyPanel").scroll_relative(y=by, animate=False)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        return action != "scroll_help" or bool(self.screen.query(HelpPanel))
+        return action != "scroll_help" or bool(self.screen.query("HelpPanel"))
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """Every action that has a key here, and the themes."""

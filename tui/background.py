@@ -9,12 +9,16 @@ import logging
 from collections.abc import Callable
 from threading import Thread
 from typing import TypeVar
+from weakref import WeakSet
 
 from textual.widget import Widget
 
 from store.errors import Problem
+from zoo import UnfitModel
 
 Result = TypeVar("Result")
+
+_begun: WeakSet[Thread] = WeakSet()
 
 log = logging.getLogger("cifar-tui")
 
@@ -30,7 +34,7 @@ def in_background(
     def target() -> None:
         try:
             result = work()
-        except (Problem, LookupError) as problem:
+        except (Problem, LookupError, UnfitModel) as problem:
             widget.call_later(widget.notify, str(problem), severity="error")
         except Exception as error:
             log.exception("%s went wrong", name)
@@ -40,5 +44,11 @@ def in_background(
                 widget.call_later(then, result)
 
     thread = Thread(target=target, name=name, daemon=True)
+    _begun.add(thread)
     thread.start()
     return thread
+
+
+def is_working() -> bool:
+    """Whether something is still under way. Python must then be left by `os._exit`, or it may abort inside torch."""
+    return any(thread.is_alive() for thread in _begun)

@@ -8,8 +8,10 @@ from __future__ import annotations
 import difflib
 import keyword
 import logging
+import os
 import shlex
 import sys
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 
@@ -17,8 +19,9 @@ import click
 
 from store.errors import Problem
 from trainer.device import parse_devices
-from tui.session import Session, default_home
-from zoo import UnknownModel
+from tui.session import INTERRUPTED, Session, default_home
+from zoo import UnfitModel, UnknownModel
+from zoo.own import add_files, add_installed
 
 log = logging.getLogger("cifar-tui")
 
@@ -27,9 +30,6 @@ COMMANDS = (
 )  # fmt: skip
 """In the order of the help. Each is the click command of that name in tui/commands/<name>.py; a word that Python keeps
 for itself is written with an underscore behind it there."""
-
-INTERRUPTED = 130
-"""The exit status of a command that Ctrl-C, SIGTERM or SIGHUP ended."""
 
 
 class Program(click.Group):
@@ -59,39 +59,63 @@ class Program(click.Group):
 @click.option("--home", type=click.Path(path_type=Path), help="Where results are kept.  [default: $CIFAR_TUI_HOME]")
 @click.option("--data", metavar="DIR|synthetic", help="The folder of CIFAR-10, or a stand-in made in seconds.")
 @click.option("--device", metavar="cpu|cuda:0|all", help="What to train on.  [default: the first GPU, else the CPU]")
+@click.option(
+    "--models",
+    "model_files",
+    metavar="FILE",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="A Python file with models of your own. It is run: name only what you trust. Repeatable.",
+)
 @click.version_option(package_name="cifar-tui", prog_name="cifar-tui")
 @click.pass_context
-def program(ctx: click.Context, home: Path | None, data: str | None, device: str | None) -> None:
+def program(
+    ctx: click.Context, home: Path | None, data: str | None, device: str | None, model_files: tuple[Path, ...]
+) -> None:
     """Train, watch and compare networks on CIFAR-10. Without a command: the app."""
-    ctx.obj = session = Session(home=home or default_home(), data=data, devices=tuple(parse_devices(device)))
-    log_under(session.home)
+    home = home or default_home()
+    log_under(home)
+    devices = tuple(parse_devices(device))
+    add_files(model_files)  # before the packages: what is named now goes before what happens to be installed
+    notices = tuple(add_installed())
+    for notice in notices:
+        click.echo(f"cifar-tui: {notice}", err=True)
+    ctx.obj = session = Session(home, data, devices, model_files, notices)
     if ctx.invoked_subcommand is None:
         from tui.start import start_app
 
         ctx.exit(start_app(session))
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """The console script. Ends the process: 0 all well, 1 a run failed or data is bad, 2 wrong usage, 3 the store is
-    in use, 130 interrupted."""
-    arguments = sys.argv[1:] if arguments is None else arguments
+def main() -> None:
+    """The console script. Ends the process at once: Python would take seconds to tear torch down, and would abort where
+    a worker is still inside it. Everything is saved by now."""
+    status = status_of(sys.argv[1:])
+    with suppress(OSError, ValueError):  # whoever reads our output may have gone
+        sys.stdout.flush()
+    logging.shutdown()
+    os._exit(status)
+
+
+def status_of(arguments: list[str]) -> int:
+    """Run the program. Returns its exit status: 0 all well, 1 a run failed or data is bad, 2 wrong usage, 3 the store
+    is in use, 130 interrupted."""
     try:
         status = program.main(arguments, prog_name="cifar-tui", standalone_mode=False)
     except (click.exceptions.Abort, KeyboardInterrupt):
-        status = INTERRUPTED
+        return INTERRUPTED
     except click.ClickException as error:
-        status = complain(in_one_line(error, arguments), error.exit_code)
-    except UnknownModel as error:
-        status = complain(str(error), 2)
+        return complain(in_one_line(error, arguments), error.exit_code)
+    except (UnknownModel, UnfitModel) as error:
+        return complain(str(error), 2)
     except Problem as problem:
-        status = complain(str(problem), problem.status)
+        return complain(str(problem), problem.status)
     except BrokenPipeError:  # whoever read our output has seen enough
-        sys.stderr.close()
-        status = 0
+        return 0
     except Exception as error:  # a mistake of ours: the user gets a line, the log gets the traceback
         log.exception("unexpected")
-        status = complain(f"unexpected {type(error).__name__}: {error}", 1)
-    sys.exit(status if isinstance(status, int) else 0)
+        return complain(f"unexpected {type(error).__name__}: {error}", 1)
+    return status if isinstance(status, int) else 0
 
 
 def log_under(home: Path) -> None:

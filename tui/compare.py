@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from statistics import mean, stdev
-
-from msgspec.structs import fields
+from functools import lru_cache
 
 from store.records import Recipe, Run
-from trainer.recipes import PRESETS, difference
+from trainer.own import changed_file
+from trainer.recipes import FIELDS, PRESETS, difference
 from zoo import CARDS
 
 PUBLISHED = PRESETS["published"]
@@ -29,8 +29,8 @@ class OwnBest:
 
 def changes(recipe: Recipe, base: Recipe) -> dict[str, tuple[object, object]]:
     """The fields in which a recipe differs from another: what it was, what it is."""
-    pairs = {field.name: (getattr(base, field.name), getattr(recipe, field.name)) for field in fields(Recipe)}
-    return {name: pair for name, pair in pairs.items() if name != "name" and pair[0] != pair[1]}
+    pairs = {field: (getattr(base, field), getattr(recipe, field)) for field in FIELDS}
+    return {field: pair for field, pair in pairs.items() if pair[0] != pair[1]}
 
 
 def written(name: str, value: object) -> str:
@@ -43,6 +43,7 @@ def written(name: str, value: object) -> str:
     return f"{label} {value}"
 
 
+@lru_cache(maxsize=1024)
 def recipe_in_words(recipe: Recipe) -> str:
     """`published`, or the preset and what was changed in it: `published, epochs 3`."""
     return ", ".join([recipe.name, *(written(name, value) for name, (_, value) in difference(recipe).items())])
@@ -51,6 +52,8 @@ def recipe_in_words(recipe: Recipe) -> str:
 def what_differs(run: Run) -> list[str]:
     """Why an accuracy is not the published one's equal, in words; empty when it was made the same way."""
     reasons = ["synthetic data"] if run.dataset == "synthetic" else []
+    if file := changed_file(run):
+        reasons.append(f"an earlier {file}")
     if run.imported:
         return [*reasons, "imported weights"]
     for name, (_, value) in changes(run.recipe, PUBLISHED).items():
@@ -63,7 +66,7 @@ def what_differs(run: Run) -> list[str]:
 
 def searched(run: Run) -> str:
     """The text in which a filter looks for a run."""
-    words = (model_name(run.model), run.model, run.status, run.device, f"seed {run.seed}", run.id, run.dataset)
+    words = (model_name(run.model), run.model, run.status, run.device, f"seed{run.seed}", run.id, run.dataset)
     return " ".join((*words, recipe_in_words(run.recipe)))
 
 
@@ -84,9 +87,22 @@ def own_bests(runs: Iterable[Run]) -> dict[str, OwnBest]:
 def own_best(runs: Iterable[Run]) -> OwnBest:
     """Of runs of one model, one for each seed."""
     bests = [run.best_accuracy for run in runs if run.best_accuracy is not None]
-    return OwnBest(mean(bests), stdev(bests) if len(bests) > 1 else None, len(bests))
+    return OwnBest(mean(bests), spread(bests), len(bests))
 
 
+def mean(values: Collection[float]) -> float:
+    return sum(values) / len(values)
+
+
+def spread(values: Collection[float]) -> float | None:
+    """Standard deviation of a sample; None where there is only one value."""
+    if len(values) < 2:
+        return None
+    middle = mean(values)
+    return math.sqrt(sum((value - middle) ** 2 for value in values) / (len(values) - 1))
+
+
+@lru_cache(maxsize=4096)
 def model_name(id: str, width: int = 1000) -> str:
     """A model's name with its configuration, as long as it fits: `DenseNet-121 [6,12,24,16] k=12`, then
     `DenseNet-121 k=12`, then the id, which is also the name of what the catalogue does not have (any more)."""

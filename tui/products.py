@@ -12,7 +12,7 @@ from store.runs import RunStore, UnknownRun
 from trainer.device import wait_without_spinning
 from trainer.export import table as tables
 from trainer.export.place import check_free, make_folder, place
-from tui.compare import model_name
+from tui.compare import changed_file, model_name
 from tui.report_parts import best_of_each, report_of
 from tui.session import Session
 from tui.tables import models_table, runs_table
@@ -75,6 +75,10 @@ def _targets(store: RunStore, word: str) -> list[tuple[str, tuple[Card, Run | No
         except UnknownRun as no_run:
             told = unknown if "did you mean" not in str(no_run) and "begin with" not in str(no_run) else no_run
             raise UsageProblem(f"{told} (a run is named by its id)" if told is unknown else str(told)) from None
+        if file := changed_file(run):
+            raise Problem(
+                f"run {run.id} was trained with an earlier {file}: its notebook would be of another"
+            ) from None
         return [(f"{run.model}-{run.id}", (card(run.model), run))]
 
 

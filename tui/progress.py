@@ -22,20 +22,19 @@ def share(run: Run, step: Step | None) -> float:
     return min(1.0, (run.epochs_done + epoch_share(step)) / run.recipe.epochs)
 
 
-def elapsed(run: Run, step: Step | None) -> float:
-    """Seconds of training so far: the finished epochs, and what the speed tells of the current one."""
-    return run.seconds + epoch_share(step) * (seconds_per_epoch(run, step) or 0.0)
+def elapsed(run: Run, step: Step | None, speed: float | None) -> float:
+    """Seconds of training so far: the finished epochs, and what images a second tell of the current one."""
+    return run.seconds + epoch_share(step) * (seconds_per_epoch(run, speed) or 0.0)
 
 
-def left(run: Run, step: Step | None) -> float | None:
+def left(run: Run, step: Step | None, speed: float | None) -> float | None:
     """Seconds to the end, about; None while nothing is known of the speed."""
-    each = seconds_per_epoch(run, step)
+    each = seconds_per_epoch(run, speed)
     return None if each is None else each * max(0.0, run.recipe.epochs - run.epochs_done - epoch_share(step))
 
 
-def seconds_per_epoch(run: Run, step: Step | None) -> float | None:
+def seconds_per_epoch(run: Run, speed: float | None) -> float | None:
     """From the finished epochs, else from the images a second of the first one."""
     if run.epochs_done:
         return run.seconds / run.epochs_done
-    speed = step.images_per_second if step else None
     return (run.recipe.train_limit or IMAGES) / speed / (1 - TEST_SHARE) if speed else None

@@ -1,4 +1,4 @@
-"""What the options before a subcommand say: home, data, devices. One for every command and for the app."""
+"""What the options before a subcommand say: home, data, devices, own models. One for every command and for the app."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from platformdirs import user_data_path
 from store.records import Run
 from trainer.source import Source, locate
 
+INTERRUPTED = 130
+"""The exit status of a command that Ctrl-C, SIGTERM or SIGHUP ended."""
+
 
 @dataclass(frozen=True, slots=True)
 class Session:
@@ -19,6 +22,8 @@ class Session:
     home: Path  # where results, checkpoints, weights and the default data folder live
     data: str | None = None  # --data: a folder, "synthetic", or None for $CIFAR_TUI_DATA, then `data` under the home
     devices: tuple[str, ...] = ("auto",)  # one worker thread each; see trainer.device.parse_devices
+    models: tuple[Path, ...] = ()  # --models: files whose models are in the catalogue, too
+    notices: tuple[str, ...] = ()  # what there is to say about the start: a package whose models were left out
 
     @property
     def source(self) -> Source:

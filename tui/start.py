@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 import click
@@ -28,15 +27,9 @@ def start_app(session: Session) -> int:
     with store:
         from tui.app import run  # Textual, whose import the store's errors need not wait for
 
-        queues: list[JobQueue] = []
-
         def make_queue(tell: Tell) -> JobQueue:
-            queues.append(JobQueue(store, opener(session.source_of), session.devices, tell))
-            return queues[0]
+            return JobQueue(store, opener(session.source_of), session.devices, tell)
 
         for left in run(session, store, make_queue):
             click.echo(words.farewell(left))
-        if any(queue.is_working() for queue in queues):  # a step that does not end: what it would save is saved before
-            sys.stdout.flush()
-            os._exit(0)
     return 0

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from statistics import mean
 
 from store.records import Run
 from trainer.export.table import Cell, Column, Table
 from tui import words
-from tui.compare import comparable, own_best, recipe_in_words, what_differs
+from tui.compare import comparable, mean, own_best, recipe_in_words, what_differs
 from zoo import CARDS, Card
 
 PUBLISHED = (
@@ -101,8 +100,8 @@ def _own_cells(card: Card, runs: Sequence[Run]) -> list[Cell]:
     counted = [_number(card.params), _number(card.macs), Cell(card.id, card.id)]
     if not runs:
         return [*[NOTHING] * (len(OF_MODELS) - len(counted)), *counted]
-    best, last = own_best(runs), mean(run.last_accuracy or 0.0 for run in runs)
-    seconds, epochs = mean(run.seconds for run in runs), runs[0].epochs_done
+    best, last = own_best(runs), mean([run.last_accuracy or 0.0 for run in runs])
+    seconds, epochs = mean([run.seconds for run in runs]), runs[0].epochs_done
     devices, ids = sorted({run.device for run in runs}), [run.id for run in runs]
     return [
         Cell(words.percent(best.mean), best.mean),

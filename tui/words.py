@@ -80,8 +80,10 @@ def size(bytes: float) -> str:
     return f"{bytes / 1000:.1f} GB"
 
 
-def weights_size(params: int) -> str:
+def weights_size(params: int | None) -> str:
     """What the parameters weigh as float32, four bytes each: 62006 → `0.25 MB`."""
+    if params is None:
+        return NOTHING
     return f"{4 * params / 1e6:.2f} MB" if params < 2_500_000 else f"{4 * params / 1e6:.1f} MB"
 
 
@@ -91,6 +93,11 @@ def duration(seconds: float | None) -> str:
         return NOTHING
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes // 60}h-{minutes % 60:02d}m-{rest:02d}s"
+
+
+def seconds(value: float) -> str:
+    """A short time, exactly: `11.5 s`; from two minutes on as a duration."""
+    return f"{value:.1f} s" if value < 120 else duration(value)
 
 
 def time_left(seconds: float | None) -> str:

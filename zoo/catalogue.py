@@ -2,6 +2,7 @@
 
 The first 36 rows are the published table, in its order: accuracy, GPU and time are the published ones (best test
 accuracy over 200 epochs of the published recipe). The rows after them are additions, which no table has published.
+A user's own models come last, through zoo.own.
 `params`, `macs` and `activations` are what zoo.measure.measure finds, and a test holds them to it.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import difflib
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -36,38 +38,59 @@ class Published:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnFile:
+    """The file of a user's own model, as it was when it was read."""
+
+    path: Path  # absolute
+    source: str
+    module: str | None = None  # what it is imported as where a package brings it; None for a file that --models names
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the source, in hexadecimal: tells whether a later run trained the same text."""
+        return hashlib.sha256(self.source.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
 class Card:
     """What is known of a model without building it."""
 
-    id: str  # also the name of its factory in zoo/<family>.py
+    id: str  # also the name of its factory in its file
     name: str
     family: str
     config: str  # what tells this model from its family, as published; empty where the name says it all
-    params: int  # sum(p.numel() for p in network.parameters())
-    macs: int  # multiply-accumulates of Conv2d and Linear modules in one forward pass of one image
-    activations: int  # bytes that one training image keeps until the backward pass, in fp32
-    count: str  # who gave the number of parameters: "published", "ours", or a source
-    paper: Paper
+    params: int | None  # sum(p.numel() for p in network.parameters()); None for an own model that was not built yet
+    macs: int | None  # multiply-accumulates of Conv2d and Linear modules in one forward pass of one image
+    activations: int | None  # bytes that one training image keeps until the backward pass, in fp32
+    count: str  # who gave the number of parameters: "published", "ours", "own", or a source
+    paper: Paper | None  # None for an own model
     published: Published | None = None  # None for an addition to the published table
     without_gradient: tuple[str, ...] = ()  # parameters that are counted but never used
+    own: OwnFile | None = None  # where an own model comes from; None for what zoo/<family>.py holds
 
     @property
-    def year(self) -> int:
-        return self.paper.year
+    def year(self) -> int | None:
+        return self.paper.year if self.paper else None
 
     @property
     def story(self) -> str:
-        """The model's page: the docstring of its family's file, read as text."""
+        """The model's page: the docstring of its file, read as text."""
         return ast.get_docstring(ast.parse(self.source)) or ""
 
     @property
     def source(self) -> str:
-        """The source of its family's file."""
+        """The source of its file."""
+        if self.own:
+            return self.own.source
         return Path(__file__).with_name(f"{self.family}.py").read_text(encoding="utf-8")
 
 
 class UnknownModel(LookupError):
     """No model is called so. The message names near misses."""
+
+
+class UnfitModel(Exception):
+    """An own model cannot be taken into the catalogue. The message is one line: which file, and what is wrong."""
 
 
 # fmt: off
@@ -107,7 +130,7 @@ PAPERS = {
 }
 # fmt: on
 
-PUBLISHED, OURS = "published", "ours"
+PUBLISHED, OURS, OWN = "published", "ours", "own"
 PYTORCH_CIFAR = "kuangliu/pytorch-cifar"  # a repository on GitHub, as are the other sources of counts
 
 # fmt: off
@@ -217,6 +240,8 @@ def select(word: str) -> list[Card]:
 
 
 def _unknown(word: str) -> str:
+    if word.endswith(".py"):
+        return f"a model is named by its id, not by its file: cifar-tui --models {word} models lists the ids in it"
     words = dict.fromkeys([*CARDS, *(card.family for card in CARDS.values()), "published"])
     near = difflib.get_close_matches(word, words, n=5)
     near.sort(key=lambda other: abs(len(other) - len(word)))  # a wrong digit is likelier than a forgotten one

@@ -1,5 +1,7 @@
 """What a network costs, measured by running it on the meta device: shapes are worked out, nothing is computed.
 
+A network that cannot run there, as own models may, is measured on the device where it is.
+
 >>> import torch
 >>> from zoo import build
 >>> from zoo.measure import layer_table, measure
@@ -45,7 +47,7 @@ class Cost:
 
 
 def measure(network: nn.Module) -> Cost:
-    """Parameters, MACs and activation memory of a network on the meta device.
+    """Parameters, MACs and activation memory of a network, which best is on the meta device.
 
     `activations` is what one more image in a training batch adds to the tensors that autograd saves for the backward
     pass, each storage counted once: saved bytes for 3 images minus saved bytes for 2. The image itself is among them;
@@ -60,7 +62,7 @@ def measure(network: nn.Module) -> Cost:
 
 
 def layer_table(network: nn.Module) -> list[Layer]:
-    """The modules of a network on the meta device in the order in which they run: leaves, and what owns parameters.
+    """The modules of a network in the order in which they run: leaves, and what owns parameters.
 
     Modules that own parameters but never run stand at the end, so `params` always adds up to the whole network. The
     first call in a process takes longer than those after it: torch then imports its rules for shapes.
@@ -74,9 +76,14 @@ def layer_table(network: nn.Module) -> list[Layer]:
         table.append(Layer(path, type(module).__name__, shape, own, _macs(module, output)))
 
     with _listening(network, note), torch.no_grad(), _mode(network, training=False):
-        network(torch.empty(1, *IMAGE, device="meta"))
+        network(_images(network, 1))
     never = [Layer(path, type(module).__name__, (), _own_parameters(module), 0) for module, path in waiting.items()]
     return table + never
+
+
+def _images(network: nn.Module, number: int) -> Tensor:
+    """Black images, where the network is."""
+    return torch.zeros(number, *IMAGE, device=next(network.parameters()).device)
 
 
 def _owns_parameters(module: nn.Module) -> bool:
@@ -132,5 +139,5 @@ def _saved_bytes(network: nn.Module, images: int) -> int:
 
     hooks = torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor)
     with hooks, torch.enable_grad(), _mode(network, training=True):
-        network(torch.empty(images, *IMAGE, device="meta"))
+        network(_images(network, images))
     return sum(storage.nbytes() for storage in storages.values())

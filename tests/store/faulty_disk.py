@@ -1,7 +1,8 @@
 """A disk that loses power, or refuses, at its n-th change; and that knows what a real one would still hold then.
 
 A power cut is simulated pessimistically. What was written and not synced is gone; a name that was made, moved or
-removed without a sync of its folder may be as it was before. `SURVIVALS` lists what a file system may leave.
+removed without a sync of its folder may be as it was before. `SURVIVALS` lists what a file system may leave. After a
+sync that failed, the system forgets that it has something to write (as Linux does): it must be written again.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ class File:
 
     content: bytes = b""
     synced: bytes = b""
+    forgotten: int | None = None  # from this byte on, a later sync writes nothing
 
 
 @dataclass(eq=False)
@@ -91,16 +93,21 @@ class FaultyDisk(QuickDisk):
         super().truncate(fd, size)
         file = self._open[fd]
         file.content = file.content[:size].ljust(size, b"\0")
+        self._remember(file, size)
 
     def write(self, fd: int, data: Buffer, offset: int) -> None:
-        data = bytes(data)
-        half = len(data) // 2
-        self._change(None, partly=lambda: self._write(fd, data[:half], offset))
-        self._write(fd, data, offset)
+        whole = bytes(data)
+        self._change(None, partly=lambda: self._write(fd, whole[: len(whole) // 2], offset))
+        self._write(fd, whole, offset)
 
     def sync(self, fd: int) -> None:
-        self._change(None)
-        self._open[fd].synced = self._open[fd].content
+        file = self._open[fd]
+        try:
+            self._change(None)
+        except OSError:
+            file.forgotten = len(file.synced) if file.forgotten is None else file.forgotten
+            raise
+        file.synced = file.content if file.forgotten is None else file.content[: file.forgotten]
 
     def sync_folder(self, folder: Path) -> None:
         self._change(folder)
@@ -142,6 +149,12 @@ class FaultyDisk(QuickDisk):
         super().write(fd, data, offset)
         file = self._open[fd]
         file.content = file.content[:offset].ljust(offset, b"\0") + data + file.content[offset + len(data) :]
+        self._remember(file, offset)
+
+    def _remember(self, file: File, offset: int) -> None:
+        """What is written, or cut off, from `offset` on makes good what was forgotten behind it."""
+        if file.forgotten is not None and offset <= file.forgotten:
+            file.forgotten = None
 
     def _change(self, path: Path | None, *, needs_room: bool = True, partly: Callable[[], None] = lambda: None) -> None:
         if self.is_dead:

@@ -94,6 +94,7 @@ SCENARIOS = [
     Scenario("append", two_runs, (lambda s: s.append("live", an_epoch(3)), lambda s: s.append("live", an_epoch(4)))),
     Scenario("append after a torn line", a_torn_line, (lambda s: s.append("live", an_epoch(3)),)),
     Scenario("rewind", two_runs, (lambda s: s.rewind("live", 1), lambda s: s.append("live", an_epoch(2, seconds=9)))),
+    Scenario("rewind and no more", two_runs, (lambda s: s.rewind("live", 1),)),
     Scenario("remove", two_runs, (lambda s: s.remove("done"),)),
     Scenario("hand over", two_runs, (a_letter, lambda s: s.receive())),
     Scenario("migrate", older_schema, (lambda s: s.add(a_run("new1")),)),
@@ -135,6 +136,7 @@ def test_whatever_was_acknowledged_outlives_a_kill_and_a_power_cut_at_every_chan
         monkeypatch.setattr(files, "disk", QuickDisk())
         for survival in SURVIVALS:
             left = disk.survivor(survival, tmp_path / f"left-{at}-{survival}")
+            (left / "owner.json").unlink(missing_ok=True)  # it names this process, which is meant to be dead
             where = f"{scenario}: {survival} at change {at}, {acknowledged} steps acknowledged"
             assert state(left, scenario.is_damaged) in states[acknowledged : acknowledged + 2], where
             opens_and_works(left)

@@ -181,8 +181,10 @@ class StoreMachine(RuleBasedStateMachine):
         self.settle(after)
 
     def settle(self, after: Model) -> None:
-        """A change is acknowledged."""
-        self.unsettled -= {id for id in self.model | after if self.model.get(id) != after.get(id)}
+        """A change is acknowledged. An epoch leaves run.json as it was; any other change writes or removes it."""
+        for id in self.model | after:
+            if id not in self.model or id not in after or self.model[id][0].status != after[id][0].status:
+                self.unsettled.discard(id)
         self.model = after
 
     def crash(self, survival: str) -> None:

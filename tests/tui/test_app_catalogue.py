@@ -9,6 +9,7 @@ from tests.tui.conftest import MakeWorkbench
 from tests.tui.scripted import Workbench, done, until
 from tui.screens.model import ModelPage
 from tui.widgets.filter import FilterLine
+from tui.widgets.preview import Preview
 from tui.widgets.table import AnyTable
 from zoo import CARDS
 
@@ -140,6 +141,18 @@ async def test_enter_opens_the_page_of_a_model_and_escape_comes_back(workbench: 
         await until(pilot, lambda: isinstance(bench.app.screen, ModelPage))
         await pilot.press("escape")
         assert table_of(bench).has_focus
+
+
+async def test_where_there_is_room_the_row_under_the_cursor_is_told_about(workbench: MakeWorkbench) -> None:
+    bench = workbench()
+    async with bench.app.run_test(size=(160, 50)) as pilot:
+        preview = bench.app.screen.query_one(Preview)
+        assert preview.display
+        assert "learn its own filters" in str(preview.render())
+        await pilot.press("j")
+        await until(pilot, lambda: str(preview.render()).startswith("AlexNet"))
+        await pilot.resize_terminal(80, 24)
+        await until(pilot, lambda: not preview.display)
 
 
 async def test_columns_give_way_when_it_gets_narrow_and_come_back(workbench: MakeWorkbench) -> None:

@@ -121,6 +121,7 @@ def test_the_page_has_its_parts(card: Card) -> None:
     assert re.match(r"[A-Z][\w 0-9-]*: \S.*?\. ", story), "begins with its name and its idea in one sentence"
     assert re.search(r"image 3×32×32 → .* → 10 scores", story), "shows the shapes in one line"
     paper = card.paper
+    assert paper is not None
     assert f'Paper: "{paper.title}", {paper.authors}, {paper.year}, {paper.link}' in story
     parts = [story.index(part) for part in ("image 3×32×32", "Paper: ", "For CIFAR-10: ", "Look at: ")]
     assert parts == sorted(parts)

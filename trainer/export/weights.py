@@ -17,7 +17,7 @@ from trainer.export.environment import versions
 from trainer.export.place import check_free, place
 from trainer.state import Weights
 from trainer.weights import Which, network_with, of_run
-from zoo import card
+from zoo import Card, card
 
 FORMAT = 1
 LICENCE = "MIT, as cifar-tui, for the code of the network; the weights belong to whoever trained them"
@@ -83,12 +83,21 @@ def model_card(run: Run, path: Path, data: bytes, which: Which) -> dict[str, Any
         "training": _training(run),
         "exported_with": versions(),
         "licence": LICENCE,
-        "load": [
-            "import safetensors.torch, zoo",
-            f"network = zoo.build({run.model!r}).eval()",
-            f"network.load_state_dict(safetensors.torch.load_file({path.name!r}))",
-        ],
+        "load": _load(model, path.name),
     }
+
+
+def _load(model: Card, name: str) -> list[str]:
+    """Three lines of Python that give the network."""
+    brings, build = "import safetensors.torch, zoo", f"zoo.build({model.id!r})"
+    if model.own:  # its own file is all that is needed
+        file = model.own.module or model.own.path.stem
+        brings, build = f"import safetensors.torch, {file}", f"{file}.{model.id}(10)"
+    return [
+        brings,
+        f"network = {build}.eval()",
+        f"network.load_state_dict(safetensors.torch.load_file({name!r}))",
+    ]
 
 
 def _training(run: Run) -> dict[str, Any]:

@@ -16,9 +16,7 @@ from trainer.cifar10 import FILES, TOTAL_BYTES, Progress
 from trainer.source import Source, import_from, verify
 from tui import words
 from tui.commands.output import print_json
-from tui.session import Session
-
-INTERRUPTED = 130
+from tui.session import INTERRUPTED, Session
 
 
 @click.group(invoke_without_command=True)

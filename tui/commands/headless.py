@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import queue
 import signal
 import sys
@@ -18,9 +17,7 @@ from store.runs import RunStore
 from trainer.queue import JobQueue, opener
 from trainer.source import Source
 from tui.commands.report import JsonReport, LiveReport, PlainReport, Report
-from tui.session import Session
-
-INTERRUPTED = 130
+from tui.session import INTERRUPTED, Session
 
 
 def carry_out(session: Session, begin: Callable[[RunStore, JobQueue], list[Run]], as_json: bool) -> int:
@@ -47,10 +44,8 @@ def carry_out(session: Session, begin: Callable[[RunStore, JobQueue], list[Run]]
             interrupted = True
             signal.signal(signal.SIGINT, signal.SIG_DFL)  # a second Ctrl-C does not wait
         for run in jobs.close():
+            report.show(run, None)
             click.echo(words_of_interruption(run), err=True)
-        if jobs.is_working():  # a step that does not end; everything is saved as of the last checkpoint
-            sys.stdout.flush()
-            os._exit(INTERRUPTED if interrupted else 1)
     if interrupted:
         return INTERRUPTED
     return 0 if all(run.status == "done" for run in runs.values()) else 1

@@ -12,7 +12,7 @@ from zoo import CARDS
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="An array for programs.")
 def models(as_json: bool) -> None:
-    """List the catalogue: every model with its size and its published figures."""
+    """List the catalogue: every model with its size and its published figures, your own models last."""
     if as_json:
         print_json([card_in_json(card) for card in CARDS.values()])
         return
@@ -26,11 +26,11 @@ def models(as_json: bool) -> None:
             card.id,
             card.name,
             card.config,
-            str(card.year),
+            str(card.year or words.NOTHING),
             words.count(card.params),
             words.short_count(card.macs),
-            words.percent(published.accuracy) if published else "–",
-            published.gpu if published else "–",
-            words.duration(published.seconds) if published else "–",
+            words.percent(published.accuracy) if published else "own" if card.own else words.NOTHING,
+            published.gpu if published else words.NOTHING,
+            words.duration(published.seconds) if published else words.NOTHING,
         )
     print_table(table)

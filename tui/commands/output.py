@@ -52,7 +52,10 @@ def card_in_json(card: Card) -> dict[str, Any]:
         "year": card.year,
         "params": card.params,
         "macs": card.macs,
+        "activations": card.activations,
         "count": card.count,
+        "paper": card.paper and {"title": card.paper.title, "authors": card.paper.authors, "link": card.paper.link},
+        "file": str(card.own.path) if card.own else None,
         "published": card.published
         and {
             "accuracy": card.published.accuracy,

@@ -6,9 +6,11 @@ import click
 
 from store.records import Run
 from store.runs import RunStore
+from trainer.own import require_model
 from trainer.queue import JobQueue
 from tui.commands.headless import carry_out, require_data
 from tui.session import Session
+from zoo.own import require_fit
 
 
 @click.command()
@@ -25,6 +27,9 @@ def resume(ctx: click.Context, runs: tuple[str, ...], as_json: bool) -> None:
     def begin(store: RunStore, jobs: JobQueue) -> list[Run]:
         named = [store.run(id) for id in dict.fromkeys(runs)]
         waiting = named if runs else [run for run in jobs.jobs() if run.status in {"queued", "interrupted"}]
+        for run in waiting:
+            require_model(run)
+        require_fit(run.model for run in waiting)
         require_data([session.source_of(run) for run in waiting])
         if not waiting:
             click.echo("cifar-tui: nothing is queued, and nothing was interrupted", err=True)

@@ -12,6 +12,7 @@ from trainer.recipes import PRESETS, changed, preset
 from tui.commands.headless import carry_out, require_data
 from tui.session import Session
 from zoo import Card, select
+from zoo.own import require_fit
 
 
 @click.command()
@@ -39,6 +40,7 @@ def train(
     """
     session: Session = ctx.obj
     cards = list({card.id: card for word in models for card in select(word)}.values())
+    require_fit(card.id for card in cards)
     recipe = recipe_from(recipe_name, epochs, settings)
     if seed is not None and seeds is not None:
         raise UsageProblem("--seed and --seeds exclude each other: --seeds N is the seeds 0 … N − 1")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
 from textual.widgets import Static
 
 from store.records import Recipe
@@ -17,6 +18,7 @@ from tui.background import in_background
 from tui.compare import OwnBest, model_name, own_bests
 from tui.screens.base import TableScreen
 from tui.widgets.filter import matches
+from tui.widgets.preview import Preview
 from tui.widgets.table import Cell, Column, RecordTable
 from zoo import CARDS, Card
 
@@ -63,12 +65,12 @@ def own(row: Row, width: int) -> str:
 
 COLUMNS: list[Column[Row]] = [
     Column("name", "Model", 26, name, rank=0, roomy=38),
-    Column("family", "Family", 12, family, rank=6),
+    Column("family", "Family", 13, family, rank=6),
     Column("params", "Params", 6, parameters, rank=3, roomy=10, justify="right"),
     Column("macs", "MACs", 6, lambda row, _: words.short_count(row.card.macs), rank=4, justify="right"),
     Column("published", "Published", 6, published, rank=1, roomy=9, justify="right", short="Publ."),
     Column("own", "Own best", 12, own, rank=2, roomy=15, justify="right"),
-    Column("year", "Year", 4, lambda row, _: str(row.card.year), rank=5, justify="right"),
+    Column("year", "Year", 4, lambda row, _: str(row.card.year or words.NOTHING), rank=5, justify="right"),
 ]
 
 
@@ -90,18 +92,25 @@ class CatalogueScreen(TableScreen):
 
     def compose_body(self) -> ComposeResult:
         yield from self.compose_filter()
-        yield RecordTable[Row](COLUMNS, id="catalogue")
+        with Horizontal():
+            yield RecordTable[Row](COLUMNS, id="catalogue")
+            yield Preview()
         yield Static(id="count")
 
     def update_body(self) -> None:
         bests = own_bests(self.cifar.runs.values())
         query, rows, last = self.query_text, dict[str, Row](), ""
         for card in CARDS.values():
-            if matches(query, f"{card.name} {card.id} {card.family} {card.config} {card.year}"):
+            if matches(query, f"{card.name} {card.id} {card.family} {card.config} {card.year or ''}"):
                 rows[card.id] = Row(card, card.family != last, bests.get(card.id))
                 last = card.family
         self.table.show(rows, among=CARDS)
         self.count_rows()
+
+    @on(RecordTable.RowHighlighted)
+    def preview(self) -> None:
+        """Tell about the row under the cursor."""
+        self.query_one(Preview).card = CARDS.get(self.table.current or "")
 
     @on(RecordTable.Marked)
     def count_rows(self) -> None:

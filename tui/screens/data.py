@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from threading import Event
 from time import monotonic
@@ -78,12 +79,17 @@ class DataDialog(Dialog[Source]):
     def begin_import(self, event: Input.Submitted) -> None:
         path = Path(event.value.strip()).expanduser()
         if event.value.strip():
-            self.work("import", lambda: import_from(path, self.source, self.progress))
+            self.work("import", lambda: import_from(path, self.source, partial(self.progress, "imported")))
 
     def download(self) -> object:
         from trainer.download import download
 
-        return download(self.source, progress=self.progress)
+        unpacking = partial(self.progress, "unpacked")
+        return download(self.source, progress=partial(self.progress, "downloaded"), unpacking=unpacking, say=self.say)
+
+    def say(self, line: str) -> None:
+        """Called in the thread: a mirror failed, the next is tried."""
+        self.call_later(self.query_one("#state", Static).update, line)
 
     def work(self, name: str, act: Callable[[], object]) -> None:
         """Fetch the images in a thread, and show how far it is."""
@@ -101,19 +107,19 @@ class DataDialog(Dialog[Source]):
                 return str(problem)
             return ""
 
-        self.thread = in_background(self, name, guarded, self.worked)
+        in_background(self, name, guarded, self.worked)
 
-    def progress(self, done: int, total: int) -> None:
+    def progress(self, what: str, done: int, total: int) -> None:
         """Called in the thread."""
         if self.cancelled.is_set():
             raise Cancelled("cancelled")
         if monotonic() - self.last_draw > BETWEEN_DRAWS or done == total:
             self.last_draw = monotonic()
-            self.call_later(self.draw_progress, done, total)
+            self.call_later(self.draw_progress, what, done, total)
 
-    def draw_progress(self, done: int, total: int) -> None:
+    def draw_progress(self, what: str, done: int, total: int) -> None:
         self.query_one(ProgressBar).update(total=total, progress=done)
-        self.query_one("#state", Static).update(f"{words.size(done)} of {words.size(total)}")
+        self.query_one("#state", Static).update(f"{words.size(done)} of {words.size(total)} {what}")
 
     def worked(self, fault: str | None) -> None:
         """The thread has ended: with nothing wrong, with a fault, or (None) because it was to."""
@@ -122,8 +128,9 @@ class DataDialog(Dialog[Source]):
             return
         self.query_one(ProgressBar).display = False
         self.query_one("#state", Static).update(fault or "Cancelled. A later download goes on from here.")
-        self.query_one(OptionList).disabled = self.query_one(Input).disabled = False
-        self.query_one(OptionList).focus()
+        path, ways = self.query_one(Input), self.query_one(OptionList)
+        path.disabled = ways.disabled = False
+        (path if path.display else ways).focus()
 
     def action_move(self, by: int) -> None:
         ways = self.query_one(OptionList)

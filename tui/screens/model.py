@@ -41,15 +41,42 @@ def layers_of(card: Card) -> dict[str, Layer]:
     from zoo import build
     from zoo.measure import layer_table
 
-    with torch.device("meta"):
-        network = build(card.id)
-    return {f"{place} {layer.path}": layer for place, layer in enumerate(layer_table(network))}
+    try:
+        with torch.device("meta"):
+            table = layer_table(build(card.id))
+    except Exception:
+        if card.own is None:
+            raise
+        from trainer.job import fresh_network
+
+        table = layer_table(fresh_network(card.id, seed=0))  # its code needs real numbers, or says what is wrong
+    return {f"{place} {layer.path}": layer for place, layer in enumerate(table)}
 
 
-def with_heading(story: str) -> str:
+def story_of(card: Card) -> str:
     """A story as Markdown: its first line is its heading."""
-    first, _, rest = story.partition("\n")
+    first, _, rest = card.story.partition("\n")
+    if not first and card.own:
+        return f"The docstring at the top of {card.own.path.name} will stand here, as Markdown. There is none yet."
     return f"## {first}\n{rest}"
+
+
+def facts_of(card: Card, params: int | None, macs: int | None) -> list[tuple[str, str]]:
+    """What there is to know of a model besides its story. The counts of an own model may come later."""
+    published = card.published
+    facts = [
+        ("model", f"{card.name} {card.config}".rstrip()),
+        ("command line", card.id),
+        ("parameters", f"{words.count(params)} ({words.weights_size(params)})" if params else words.NOTHING),
+        ("MACs", words.count(macs)),
+        ("published", words.percent(published.accuracy) if published else words.NOTHING),
+        ("on", f"{published.gpu} in {words.duration(published.seconds)}" if published else words.NOTHING),
+    ]
+    if card.paper:
+        facts += [("paper", f"{card.paper.title}, {card.paper.year}"), ("link", card.paper.link)]
+    if card.own:
+        facts += [("your own", card.own.path.name), ("file", str(card.own.path))]
+    return facts
 
 
 class ModelPage(AppScreen):
@@ -74,31 +101,25 @@ class ModelPage(AppScreen):
         self.card = card
 
     def compose_body(self) -> ComposeResult:
-        yield Facts(self.facts(), id="facts")
+        yield Facts(facts_of(self.card, self.card.params, self.card.macs), id="facts")
         with VerticalScroll(id="story"):
-            yield Markdown(with_heading(self.card.story))
+            yield Markdown(story_of(self.card))
         with VerticalScroll(id="source"):
             yield Static("One moment …")
         layers: RecordTable[Layer] = RecordTable(COLUMNS, id="layers", passive=True)
         yield layers
 
-    def facts(self) -> list[tuple[str, str]]:
-        card, published = self.card, self.card.published
-        return [
-            ("model", f"{card.name} {card.config}".rstrip()),
-            ("command line", card.id),
-            ("parameters", f"{words.count(card.params)} ({words.weights_size(card.params)})"),
-            ("MACs", words.count(card.macs)),
-            ("published", words.percent(published.accuracy) if published else words.NOTHING),
-            ("on", f"{published.gpu} in {words.duration(published.seconds)}" if published else words.NOTHING),
-            ("paper", f"{card.paper.title}, {card.paper.year}"),
-            ("link", card.paper.link),
-        ]
-
     def on_mount(self) -> None:
         self.show_part("story")
         in_background(self, "highlighting", self.highlighted, self.query_one("#source Static", Static).update)
-        in_background(self, "layers", lambda: layers_of(self.card), self.query_one(RecordTable).show)
+        in_background(self, "layers", lambda: layers_of(self.card), self.show_layers)
+
+    def show_layers(self, layers: dict[str, Layer]) -> None:
+        self.query_one(RecordTable).show(layers)
+        if self.card.params is None:
+            params = sum(layer.params for layer in layers.values())
+            macs = sum(layer.macs for layer in layers.values())
+            self.query_one(Facts).facts = facts_of(self.card, params, macs)
 
     def highlighted(self) -> Content:
         """The family's source in the colours of the theme."""

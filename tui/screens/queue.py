@@ -21,6 +21,8 @@ from tui.widgets.filter import matches
 from tui.widgets.live import LiveCard
 from tui.widgets.table import Cell, Column, RecordTable, Tone
 
+MOVE = Binding.Group("Move", compact=True)
+
 TONES: dict[Status, Tone] = {"failed": "bad", "interrupted": "warn", "paused": "warn", "done": "good"}
 
 
@@ -60,8 +62,8 @@ class QueueScreen(RunsScreen, TableScreen):
         A key acts on the card or row that has the focus, or on all marked rows.
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("K", "move(-1)", "Up", key_display="K", tooltip="Let the waiting run begin sooner"),
-        Binding("J", "move(1)", "Down", key_display="J", tooltip="Let the waiting run begin later"),
+        Binding("K", "move(-1)", "Sooner", key_display="K", group=MOVE, tooltip="Let the waiting run begin sooner"),
+        Binding("J", "move(1)", "Later", key_display="J", group=MOVE, tooltip="Let the waiting run begin later"),
     ]
 
     def __init__(self) -> None:
@@ -117,7 +119,7 @@ class QueueScreen(RunsScreen, TableScreen):
         """Something is always under the keys: a card, or else the table."""
         if self.is_current and (self.focused is None or not self.focused.display):
             cards = self.query(LiveCard)
-            (cards.first() if cards else self.table).focus()
+            self.set_focus(cards.first() if cards else self.table if self.table.display else None)
 
     @on(LiveCard.Left)
     def leave_card(self, event: LiveCard.Left) -> None:

@@ -18,7 +18,7 @@ from tui.widgets.filter import matches
 from tui.widgets.table import Cell, Column, RecordTable, Tone
 from zoo import CARDS
 
-PAGE = 200  # rows; the table of Textual takes seconds for ten thousand
+PAGE = 100  # rows; the table of Textual takes seconds for ten thousand
 
 
 def published_accuracy(run: Run) -> float | None:
@@ -50,18 +50,18 @@ def parameters(run: Run, width: int) -> Cell:
 
 
 COLUMNS: list[Column[Run]] = [
-    Column("model", "Model", 19, lambda run, width: model_name(run.model, width), rank=0, roomy=37),
-    Column("published", "Published", 6, lambda run, _: words.percent(published_accuracy(run)), 2, 9, "right", "Publ."),
-    Column("difference", "Difference", 14, difference, rank=3, justify="right"),
-    Column("best", "Best", 6, lambda run, _: words.percent(run.best_accuracy), rank=1, justify="right"),
-    Column("last", "Last", 6, lambda run, _: words.percent(run.last_accuracy), rank=4, justify="right"),
-    Column("status", "Status", 1, status, rank=5, roomy=13, short=" "),
+    Column("model", "Model", 19, lambda run, width: model_name(run.model, width), rank=1, roomy=30),
+    Column("published", "Published", 6, lambda run, _: words.percent(published_accuracy(run)), 3, 9, "right", "Publ."),
+    Column("difference", "Difference", 14, difference, rank=4, justify="right"),
+    Column("best", "Best", 6, lambda run, _: words.percent(run.best_accuracy), rank=2, justify="right"),
+    Column("last", "Last", 6, lambda run, _: words.percent(run.last_accuracy), rank=5, justify="right"),
+    Column("status", "Status", 1, status, rank=0, roomy=13, short=" "),
     Column("time", "Time", 11, lambda run, _: words.duration(run.seconds), rank=6, justify="right"),
-    Column("differs", "Differs in", 11, lambda run, _: (", ".join(what_differs(run)), "quiet"), rank=7, roomy=30),
+    Column("differs", "Differs in", 18, lambda run, _: (", ".join(what_differs(run)), "quiet"), rank=7, roomy=40),
     Column("seed", "Seed", 4, lambda run, _: str(run.seed), rank=8, roomy=6, justify="right"),
     Column("params", "Params", 6, parameters, rank=9, roomy=10, justify="right"),
     Column("size", "Size", 9, lambda run, _: words.weights_size(run.params), rank=10, justify="right"),
-    Column("device", "Device", 6, lambda run, _: run.device, rank=11, roomy=22),
+    Column("device", "Device", 12, lambda run, _: run.device, rank=11, roomy=22),
     Column("id", "Run", 5, lambda run, _: run.id, rank=12),
 ]
 
@@ -69,7 +69,7 @@ COLUMNS: list[Column[Run]] = [
 class ResultsScreen(RunsScreen, TableScreen):
     """Every run that has begun, the newest first."""
 
-    filter_hint = "model, status, device, seed …"
+    filter_hint = "model, status, device, seed1 …"
     HELP = """
         ### Results
         **Best** is the best test accuracy of any epoch, which is what the published table reports; **Last** is that of
@@ -95,7 +95,8 @@ class ResultsScreen(RunsScreen, TableScreen):
 
     def update_body(self) -> None:
         query = self.query_text
-        runs = [run for run in reversed(self.cifar.runs.values()) if has_begun(run) and matches(query, searched(run))]
+        begun = [run for run in reversed(self.cifar.runs.values()) if has_begun(run)]
+        runs = [run for run in begun if matches(query, searched(run))] if query else begun
         self.found = len(runs)
         self.page = max(0, min(self.page, (self.found - 1) // PAGE))
         page = runs[self.page * PAGE : (self.page + 1) * PAGE]

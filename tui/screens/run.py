@@ -26,7 +26,7 @@ COLUMNS: list[Column[Epoch]] = [
     Column("train", "Train acc.", 10, lambda epoch, _: words.percent(epoch.train_accuracy), rank=2, justify="right"),
     Column("train_loss", "Train loss", 10, lambda epoch, _: words.loss(epoch.train_loss), rank=4, justify="right"),
     Column("rate", "Rate", 8, lambda epoch, _: words.rate(epoch.learning_rate), rank=5, justify="right"),
-    Column("time", "Time", 11, lambda epoch, _: words.duration(epoch.seconds), rank=6, justify="right"),
+    Column("time", "Time", 11, lambda epoch, _: words.seconds(epoch.seconds), rank=6, justify="right"),
 ]
 
 
@@ -100,11 +100,10 @@ class RunPage(RunsScreen):
 def facts_of(run: Run) -> list[tuple[str, str]]:
     """What there is to know of a run besides its epochs."""
     published = published_accuracy(run)
-    beside = ""
+    beside, reasons = "", ""
     if published is not None and run.best_accuracy is not None:
-        reasons = what_differs(run)
-        beside = f" ({words.percent(published)} published, {words.difference(run.best_accuracy, published)}"
-        beside += f"; not alike: {', '.join(reasons)})" if reasons else ")"
+        beside = f" ({words.percent(published)} published, {words.difference(run.best_accuracy, published)})"
+        reasons = ", ".join(what_differs(run))
     best = f"{words.percent(run.best_accuracy)} in epoch {run.best_epoch}" if run.best_epoch else words.NOTHING
     data = "CIFAR-10" if run.dataset == "cifar10" else "synthetic data, not CIFAR-10"
     facts = [
@@ -112,9 +111,10 @@ def facts_of(run: Run) -> list[tuple[str, str]]:
         ("status", f"{words.status(run)}, {run.epochs_done} of {run.recipe.epochs} epochs"),
         ("recipe", f"{recipe_in_words(run.recipe)}, seed {run.seed}, {data}"),
         ("best", best + beside),
+        ("differs in", reasons),
         ("last", words.percent(run.last_accuracy)),
         ("device", " · ".join(filter(None, [run.device, run.plan])) or words.NOTHING),
         ("time", f"{words.duration(run.seconds)}, {words.speed(run.images_per_second)}"),
         ("parameters", f"{words.count(run.params)} ({words.weights_size(run.params)})"),
     ]
-    return facts + [(name, text) for name, text in (("error", run.error), ("notice", run.notice)) if text]
+    return [(name, text) for name, text in [*facts, ("error", run.error or ""), ("notice", run.notice or "")] if text]

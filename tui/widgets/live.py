@@ -53,6 +53,7 @@ class LiveCard(Widget, can_focus=True):
     ]
 
     run_id = ""
+    trained: Step | None = None  # the last step of training; it still counts while the epoch is tested
     run: reactive[Run | None] = reactive[Run | None](None)
     step: reactive[Step | None] = reactive[Step | None](None)
 
@@ -79,6 +80,10 @@ class LiveCard(Widget, can_focus=True):
         """Draw another snapshot, or another run. `epochs` reads its finished epochs, when there are new ones."""
         if run.id != self.run_id or len(self.epochs) != run.epochs_done:
             self.epochs = epochs()
+        if run.id != self.run_id:
+            self.trained = None
+        if step is not None and step.phase == "train":
+            self.trained = step
         self.run_id = run.id
         self.run, self.step = run, step
         parts = [f"▶ {model_name(run.model)}", recipe_in_words(run.recipe), f"seed {run.seed}", run.id]
@@ -99,7 +104,7 @@ class LiveCard(Widget, can_focus=True):
         if run is None:
             return Content("")
         width = self.size.width
-        lines = [*self._bars(run, step, width), self._numbers(run, step), self._times(run, step), self._curves(width)]
+        lines = [*self._bars(run, step, width), self._numbers(run), self._times(run, step), self._curves(width)]
         return Content("\n").join(line.truncate(width, ellipsis=True) for line in lines)
 
     def _bars(self, run: Run, step: Step | None, width: int) -> list[Content]:
@@ -125,24 +130,23 @@ class LiveCard(Widget, can_focus=True):
             self._part(percent, "value"),
         )
 
-    def _numbers(self, run: Run, step: Step | None) -> Content:
-        inside = step if step and step.phase != "prepare" else None
+    def _numbers(self, run: Run) -> Content:
         best = words.percent(run.best_accuracy)
         return self._pairs(
-            ("loss", words.loss(inside.loss if inside else None)),
-            ("accuracy", words.percent(inside.accuracy if inside else None)),
+            ("loss", words.loss(self.trained.loss if self.trained else None)),
+            ("accuracy", words.percent(self.trained.accuracy if self.trained else None)),
             ("best", f"{best} in epoch {run.best_epoch}" if run.best_epoch else best),
             ("last", words.percent(run.last_accuracy)),
         )
 
     def _times(self, run: Run, step: Step | None) -> Content:
-        speed = step.images_per_second if step and step.phase == "train" else None
+        speed = self.trained.images_per_second if self.trained else run.images_per_second
         rate = self.epochs[-1].learning_rate if self.epochs else run.recipe.learning_rate
         return self._pairs(
-            ("speed", words.speed(speed or run.images_per_second)),
+            ("speed", words.speed(speed)),
             ("lr", words.rate(rate)),
-            ("elapsed", words.duration(progress.elapsed(run, step))),
-            ("left", words.time_left(progress.left(run, step))),
+            ("elapsed", words.duration(progress.elapsed(run, step, speed))),
+            ("left", words.time_left(progress.left(run, step, speed))),
         )
 
     def _curves(self, width: int) -> Content:

@@ -66,6 +66,7 @@ class RecordTable(DataTable[Text], Generic[Record]):
         super().__init__(id=id, cursor_type="row", zebra_stripes=False)
         self.layout_columns = columns
         self.passive = passive
+        self._mark_room = 0 if passive else len(MARK)  # cells before the first column
         self.marked: set[str] = set()
         self._records: dict[str, Record] = {}
         self._known: list[str] = []  # keys of all records, the hidden ones too
@@ -130,7 +131,7 @@ class RecordTable(DataTable[Text], Generic[Record]):
 
     def _fit(self, room: int) -> dict[str, int]:
         """Which columns are shown, and how wide: the most important first, then what room is left."""
-        room -= len(MARK)
+        room -= self._mark_room
         ranked = sorted(self.layout_columns, key=lambda column: column.rank)
         widths: dict[str, int] = {}
         for column in ranked:
@@ -153,9 +154,10 @@ class RecordTable(DataTable[Text], Generic[Record]):
         self.clear(columns=columns)
         if columns:
             for position, column in enumerate(self._shown_columns()):
-                width = self._widths[column.key] + (0 if position else len(MARK))
-                label = "" if position else " " * len(MARK)
-                label += column.label if len(column.label) <= width or not column.short else column.short
+                width = self._widths[column.key]
+                label = column.label if len(column.label) <= width or not column.short else column.short
+                if position == 0:
+                    label, width = " " * self._mark_room + label, width + self._mark_room
                 self.add_column(Text(label, justify=column.justify), width=width, key=column.key)
         for key, record in self._records.items():
             self.add_row(*(self._cell(column, key, record) for column in self._shown_columns()), key=key)
@@ -192,7 +194,7 @@ class RecordTable(DataTable[Text], Generic[Record]):
             text.append(piece, style)
         text.truncate(width, overflow="ellipsis")
         text.justify = column.justify
-        if column is self._shown_columns()[0]:
+        if self._mark_room and column is self._shown_columns()[0]:
             text = Text.assemble(MARK if key in self.marked else " " * len(MARK), text, no_wrap=True)
         return text
 

@@ -1,0 +1,106 @@
+"""Every key can be found, and says what it does."""
+
+from __future__ import annotations
+
+import pytest
+from textual.binding import Binding
+from textual.widgets import HelpPanel, KeyPanel
+
+from tests.tui.conftest import MakeWorkbench
+from tests.tui.scripted import done, until
+from tui.app import CifarApp
+from tui.screens.catalogue import CatalogueScreen
+from tui.screens.data import DataDialog
+from tui.screens.model import ModelPage
+from tui.screens.queue import QueueScreen
+from tui.screens.recipe import RecipeDialog
+from tui.screens.results import ResultsScreen
+from tui.screens.run import RunPage
+from tui.widgets.filter import FilterLine
+from tui.widgets.live import LiveCard
+from tui.widgets.table import RecordTable
+
+OURS = (
+    CifarApp,
+    CatalogueScreen,
+    QueueScreen,
+    ResultsScreen,
+    ModelPage,
+    RunPage,
+    RecipeDialog,
+    DataDialog,
+    FilterLine,
+    LiveCard,
+    RecordTable,
+)
+
+
+@pytest.mark.parametrize("owner", OURS, ids=lambda owner: owner.__name__)
+def test_every_binding_has_a_tooltip_and_an_action_that_exists(owner: type) -> None:
+    for binding in vars(owner)["BINDINGS"]:
+        assert isinstance(binding, Binding)
+        assert binding.tooltip or binding.system, binding
+        name = binding.action.split("(")[0]
+        if "." not in name:
+            assert hasattr(owner, f"action_{name}"), binding
+
+
+@pytest.mark.parametrize("screen", [screen for screen in OURS if hasattr(screen, "compose_body")])
+def test_every_screen_explains_itself(screen: type) -> None:
+    assert vars(screen)["HELP"].strip()
+
+
+@pytest.mark.parametrize("mode", ["1", "2", "3"])
+async def test_the_footer_fits_at_eighty_columns(workbench: MakeWorkbench, mode: str) -> None:
+    bench = workbench([done("a1", "lenet", 0.7)])
+    async with bench.app.run_test(size=(80, 24)) as pilot:
+        await pilot.press(mode)
+        await until(pilot, lambda: bench.app.screen.query("FooterKey"))
+        assert bench.app.screen.query("FooterKey").last().region.right <= 80
+
+
+async def test_the_palette_lists_every_action_of_the_screen(workbench: MakeWorkbench) -> None:
+    bench = workbench()
+    async with bench.app.run_test(size=(80, 24)):
+        titles = {command.title for command in bench.app.get_system_commands(bench.app.screen)}
+        assert {"Queue", "Recipe…", "Mark", "Mark all", "Filter", "Open", "Help", "Quit", "Theme", "Results"} <= titles
+
+
+async def test_the_palette_opens_with_control_p_and_acts(workbench: MakeWorkbench) -> None:
+    bench = workbench()
+    async with bench.app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("ctrl+p", *"mark all")
+        await pilot.pause(0.5)  # the palette searches in a worker of its own
+        await pilot.press("enter", "enter")
+        table = bench.app.screen_stack[0].query_one(RecordTable)
+        await until(pilot, lambda: len(table.marked) == table.shown)
+
+
+async def test_the_help_scrolls_with_the_keyboard(workbench: MakeWorkbench) -> None:
+    bench = workbench()
+    async with bench.app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("question_mark")
+        await until(pilot, lambda: bench.app.screen.query(HelpPanel))
+        panel = bench.app.screen.query_one(KeyPanel)
+        await until(pilot, lambda: panel.max_scroll_y > 0)
+        await pilot.press("ctrl+down")
+        assert panel.scroll_y == 3
+        await pilot.press("ctrl+up")
+        assert panel.scroll_y == 0
+
+
+async def test_q_leaves_at_once_without_a_question(workbench: MakeWorkbench) -> None:
+    bench = workbench()
+    async with bench.app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("q")
+    assert bench.app.return_code == 0
+
+
+async def test_both_themes_can_be_chosen_and_tables_follow(workbench: MakeWorkbench) -> None:
+    bench = workbench([done("a1", "lenet", 0.70)])
+    async with bench.app.run_test(size=(160, 50)) as pilot:
+        await pilot.press("3")
+        table = bench.app.screen.query_one(RecordTable)
+        before = table.get_cell("a1", "difference").spans
+        bench.app.theme = "cifar-clear"
+        await until(pilot, lambda: table.get_cell("a1", "difference").spans != before)
