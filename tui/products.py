@@ -12,7 +12,9 @@ from store.runs import RunStore, UnknownRun
 from trainer.device import wait_without_spinning
 from trainer.export import table as tables
 from trainer.export.place import check_free, make_folder, place
-from tui.compare import changed_file, model_name
+from trainer.own import changed_file
+from tui.commands.results import has_begun
+from tui.compare import model_name
 from tui.report_parts import best_of_each, report_of
 from tui.session import Session
 from tui.tables import models_table, runs_table
@@ -27,11 +29,6 @@ Watch = Callable[[str, Step | None], None]
 """Hears how far a long work is: what is being done, and the step it is in."""
 
 WEB_OF_RUNS = "tensorboard"  # the folder that `tensorboard --logdir` is given
-
-
-def has_begun(run: Run) -> bool:
-    """Has a worker ever taken it, or did it come with weights?"""
-    return run.status != "queued" or run.epochs_done > 0 or bool(run.device)
 
 
 def results_table(store: RunStore, *, runs: Sequence[Run] = (), models: Sequence[str] = (), each: bool) -> tables.Table:
