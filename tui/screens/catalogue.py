@@ -87,7 +87,7 @@ class CatalogueScreen(TableScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("a", "queue", "Queue", tooltip="Train the marked networks, or this one, with the published recipe"),
         Binding("t", "train", "Recipe…", tooltip="Choose how to train the marked networks, or this one"),
-        Binding("e", "export", "Take away…", tooltip="The marked networks, or this one, as notebooks or a table"),
+        Binding("e", "export", "Export", tooltip="The marked networks, or this one, as notebooks or a table"),
         Binding("A", "mark_all", "Mark all", show=False, tooltip="Mark all that the filter shows; again: none"),
     ]
 
