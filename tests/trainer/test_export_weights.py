@@ -131,6 +131,21 @@ def test_the_graph_gives_torchs_scores_for_any_number_of_images(tmp_path: Path, 
             assert torch.allclose(torch.from_numpy(scores), lenet(images), atol=1e-4)
 
 
+def test_the_batch_of_a_network_that_asks_for_its_size_stays_free(tmp_path: Path) -> None:
+    """A Vision Transformer has one class token for each image."""
+    assert export_onnx(fresh_network("vit_h1_l1", 0), tmp_path / "vit.onnx")[1] < 1e-4
+
+
+def test_a_graph_that_only_takes_one_number_of_images_is_not_written(tmp_path: Path) -> None:
+    class Two(torch.nn.Module):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return images.flatten(1)[:, :10] + torch.zeros(len(images), 10)
+
+    with pytest.raises(Problem, match="onnxruntime cannot run the graph with 1 images"):
+        export_onnx(Two(), tmp_path / "two.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_graph_that_computes_something_else_is_not_written(
     tmp_path: Path, lenet: torch.nn.Module, monkeypatch: pytest.MonkeyPatch
 ) -> None:
