@@ -17,8 +17,11 @@ from store.errors import Problem
 from store.records import Run
 from store.runs import RunStore
 from trainer.queue import JobQueue, Tell
+from tui.background import in_background
+from tui.estimate import device_in_words
 from tui.following import BETWEEN_LOOKS, FollowingApp
 from tui.guard import LOG_NAME, guarded_stderr
+from tui.screens.base import AppScreen
 from tui.screens.catalogue import CatalogueScreen
 from tui.session import Session
 from tui.theme import THEMES
@@ -59,6 +62,7 @@ class CifarApp(FollowingApp):
         super().__init__(store)
         self.session = session
         self.source = session.source  # of the runs that are queued next
+        self.device = ""  # what runs call the device that trains here, once that is known
         self.queue = make_queue(self.tell) if store.writable else None
         self.unfinished: list[Thread] = []  # what must be done before leaving: runs that are just being queued
         for theme in THEMES:
@@ -70,8 +74,14 @@ class CifarApp(FollowingApp):
             self.set_interval(BETWEEN_LOOKS, self.follow_owner)
         else:
             self.call_after_refresh(self.start_queue)  # the first frame comes before torch
+        in_background(self, "devices", partial(device_in_words, self.session.devices), self.device_known)
         for notice in (*self.store.notices, *self.session.notices):
             self.notify(notice, severity="warning", timeout=20, markup=False)
+
+    def device_known(self, device: str) -> None:
+        self.device = device
+        if isinstance(self.screen, AppScreen):
+            self.screen.news()
 
     def start_queue(self) -> None:
         """Start the workers, and go on with what waited."""
