@@ -17,7 +17,7 @@ from pathlib import Path
 import click
 
 from store.errors import Problem
-from trainer.device import parse_devices, wait_without_spinning
+from trainer.device import parse_devices, prepare_process
 from tui.session import INTERRUPTED, Session, default_home
 from zoo import UnfitModel, UnknownModel
 from zoo.own import add_files, add_installed
@@ -71,7 +71,7 @@ def program(
     home = home or default_home()
     log_under(home)
     devices = tuple(parse_devices(device))
-    wait_without_spinning()  # own models bring torch
+    prepare_process()  # own models bring torch
     add_files(model_files)  # before the packages: what is named now goes before what happens to be installed
     notices = tuple(add_installed())
     for notice in notices:
