@@ -90,6 +90,7 @@ class Run(Struct, frozen=True, kw_only=True):
     notice: str | None = None  # one line: what to know about it, e.g. that it restarted from an older checkpoint
     plan: str = ""  # how the device ran it, e.g. "fp32, channels_last, 2 threads"
     data_folder: str | None = None  # where its images were read from; None for synthetic
+    imported: str | None = None  # the file that its weights came from: it was not trained here, its recipe says nothing
     model_file: str | None = None  # the file of an own model; None for a model of ours
     model_digest: str | None = None  # SHA-256 of that file's text when the run was queued
     position: float = 0.0  # in the queue: lower is sooner

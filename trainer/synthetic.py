@@ -29,7 +29,7 @@ SIZES: dict[Part, int] = {"train": 50_000, "test": 10_000}
 HOMES = np.array([(190, 70, 70), (70, 170, 80), (70, 90, 190), (180, 170, 60), (160, 80, 170)], dtype=np.int32)
 
 BLOCK = 1000  # images that are drawn together, a hundred of each class
-SEED = 1998  # any other number makes another data set
+STREAM = 1998  # any other number makes another data set
 BEHIND, BEFORE = 3, 1  # scraps of clutter in each picture
 NOISE = 40  # levels (of 256) a pixel may be off, up and down
 SIDE = 32
@@ -65,7 +65,7 @@ class _Dice:
 
 def _block(part: Part, number: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """One thousand images and their labels."""
-    dice = _Dice(SEED, ("train", "test").index(part), number)
+    dice = _Dice(STREAM, ("train", "test").index(part), number)
     labels = np.argsort(dice.throw(0, 2**31 - 1, BLOCK), kind="stable") % len(CLASSES)
     figure = np.empty((BLOCK, SIDE, SIDE), dtype=bool)
     for label in range(len(CLASSES)):

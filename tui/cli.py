@@ -6,6 +6,7 @@ Neither torch nor Textual is imported here. A command is imported when it is ask
 from __future__ import annotations
 
 import difflib
+import keyword
 import logging
 import os
 import shlex
@@ -24,8 +25,12 @@ from zoo.own import add_files, add_installed
 
 log = logging.getLogger("cifar-tui")
 
-COMMANDS = ("models", "train", "resume", "queue", "results", "show", "data", "doctor", "bench")
-"""In the order of the help. Each is the click command of that name in tui/commands/<name>.py."""
+COMMANDS = (
+    "models", "train", "resume", "queue", "results", "show", "eval", "predict", "export", "import", "data", "bench",
+    "doctor",
+)  # fmt: skip
+"""In the order of the help. Each is the click command of that name in tui/commands/<name>.py; a word that Python keeps
+for itself is written with an underscore behind it there."""
 
 
 class Program(click.Group):
@@ -37,6 +42,7 @@ class Program(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
+        name = f"{name}_" if keyword.iskeyword(name) else name
         command: click.Command = getattr(import_module(f"tui.commands.{name}"), name)
         return command
 

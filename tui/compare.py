@@ -54,6 +54,8 @@ def what_differs(run: Run) -> list[str]:
     reasons = ["synthetic data"] if run.dataset == "synthetic" else []
     if file := changed_file(run):
         reasons.append(f"an earlier {file}")
+    if run.imported:
+        return [*reasons, "imported weights"]
     for name, (_, value) in changes(run.recipe, PUBLISHED).items():
         if name not in NEUTRAL and not (name == "precision" and value == "fp32"):
             reasons.append(written(name, value))
@@ -68,16 +70,24 @@ def searched(run: Run) -> str:
     return " ".join((*words, recipe_in_words(run.recipe)))
 
 
-def own_bests(runs: Iterable[Run]) -> dict[str, OwnBest]:
-    """By model, from the runs that may stand beside the published table; the newest run of a seed counts."""
-    found: defaultdict[str, dict[int, float]] = defaultdict(dict)
+def comparable(runs: Iterable[Run]) -> dict[str, list[Run]]:
+    """By model, the runs that may stand beside the published table, by seed; the newest run of a seed counts."""
+    found: defaultdict[str, dict[int, Run]] = defaultdict(dict)
     for run in runs:
         if run.status == "done" and run.best_accuracy is not None and not what_differs(run):
-            found[run.model][run.seed] = run.best_accuracy
-    return {
-        model: OwnBest(mean(by_seed.values()), spread(by_seed.values()), len(by_seed))
-        for model, by_seed in found.items()
-    }
+            found[run.model][run.seed] = run
+    return {model: [by_seed[seed] for seed in sorted(by_seed)] for model, by_seed in found.items()}
+
+
+def own_bests(runs: Iterable[Run]) -> dict[str, OwnBest]:
+    """By model, what the runs that may stand beside the published table have reached."""
+    return {model: own_best(own) for model, own in comparable(runs).items()}
+
+
+def own_best(runs: Iterable[Run]) -> OwnBest:
+    """Of runs of one model, one for each seed."""
+    bests = [run.best_accuracy for run in runs if run.best_accuracy is not None]
+    return OwnBest(mean(bests), spread(bests), len(bests))
 
 
 def mean(values: Collection[float]) -> float:

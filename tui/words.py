@@ -43,6 +43,11 @@ def difference(own: float, published: float) -> str:
     return f"▲ +{points:.2f}" if points > 0 else f"▼ −{-points:.2f}"
 
 
+def points(own: float, published: float) -> str:
+    """The same for a file, where no triangle is needed: `+0.31`, `−1.20`, `0.00`."""
+    return difference(own, published).lstrip("▲▼= ")
+
+
 def mean_and_spread(mean: float, spread: float | None, runs: int, digits: int = 2) -> str:
     """`74.31 ±0.22 ×3`: mean and standard deviation over so many seeds, in percent; one seed has no spread."""
     if runs == 1:
@@ -141,6 +146,11 @@ def loss(value: float | None) -> str:
 def rate(learning_rate: float | None) -> str:
     """A learning rate: `0.01`, `0.00988`, `2.5e-06`."""
     return NOTHING if learning_rate is None else f"{learning_rate:.3g}"
+
+
+def latency(seconds: float) -> str:
+    """How soon one image has its answer: 0.00412 → `4.12 ms`."""
+    return f"{1000 * seconds:.3g} ms"
 
 
 def several(number: int, thing: str) -> str:

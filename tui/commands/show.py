@@ -32,8 +32,9 @@ def show(session: Session, run: str, as_json: bool) -> None:
     console = Console(highlight=False)
     for name, value in facts(found, folder):
         console.print(f"[bold]{name:<12}[/] {value}")
-    recipe = "  ".join(f"{field}={getattr(found.recipe, field)}" for field in FIELDS)
-    console.print(f"[bold]{'recipe':<12}[/] {found.recipe.name}: {recipe}")
+    if not found.imported:
+        recipe = "  ".join(f"{field}={getattr(found.recipe, field)}" for field in FIELDS)
+        console.print(f"[bold]{'recipe':<12}[/] {found.recipe.name}: {recipe}")
     table = table_of("EPOCH", "TRAIN LOSS", "TRAIN", "TEST LOSS", "TEST", "LEARNING RATE", "TIME", right=("EPOCH",))
     for epoch in epochs:
         table.add_row(
@@ -60,11 +61,12 @@ def facts(run: Run, folder: Path) -> list[tuple[str, str]]:
         ("why", run.error or ""),
         ("notice", run.notice or ""),
         ("best", f"{words.percent(run.best_accuracy)} after epoch {run.best_epoch}" if run.best_epoch else ""),
+        ("accuracy", f"{words.percent(run.last_accuracy)}, found when they were imported" if run.imported else ""),
         ("last", f"{words.percent(run.last_accuracy)} after epoch {run.epochs_done}" if run.epochs_done else ""),
         ("data", data),
-        ("seed", str(run.seed)),
-        ("device", f"{run.device}, {run.plan}" if run.device else ""),
-        ("time", words.duration(run.seconds)),
+        ("seed", "" if run.imported else str(run.seed)),
+        ("device", ", ".join(filter(None, [run.device, run.plan]))),
+        ("time", "" if run.imported else words.duration(run.seconds)),
         ("created", f"{run.created:%Y-%m-%d %H:%M:%S} UTC"),
         ("finished", f"{run.finished:%Y-%m-%d %H:%M:%S} UTC" if run.finished else ""),
         ("files", str(folder)),

@@ -128,13 +128,15 @@ class CatalogueScreen(SortedScreen):
         Every network, in the order of the published table. **Published** is the accuracy of that table,
         **Own best** what your own runs of the same recipe reached (mean ± standard deviation × seeds).
         **Time here** is what a run takes on this device, known from your own runs; with `~` it is a guess from other
-        networks, by MACs. Mark networks with space, queue them with `a`.
+        networks, by MACs. Mark networks with space, queue them with `a`, take them away as notebooks or a table with
+        `e`.
     """
     usual_order = "Published order"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("a", "queue", "Queue", tooltip="Train the marked networks, or this one, with the published recipe"),
         Binding("t", "train", "Recipe…", tooltip="Choose how to train the marked networks, or this one"),
         Binding("p", "plot", "Plot", tooltip="Accuracy against parameters, MACs or time, as a scatter plot"),
+        Binding("e", "export", "Take away…", tooltip="The marked networks, or this one, as notebooks or a table"),
         Binding("A", "mark_all", "Mark all", show=False, tooltip="Mark all that the filter shows; again: none"),
     ]
 
@@ -198,6 +200,13 @@ class CatalogueScreen(SortedScreen):
         if self.queue_or_say_why() and (models := self.table.chosen):
             paces = Paces(self.cifar.runs.values(), self.cifar.device)
             self.app.push_screen(RecipeDialog(models, paces, self.cifar.session.devices), self.recipe_chosen)
+
+    def action_export(self) -> None:
+        from tui.screens.export import ExportDialog, offers_of_models
+
+        if models := self.table.chosen:
+            offers = offers_of_models(self.cifar.session, self.cifar.store, models)
+            self.app.push_screen(ExportDialog(offers, self, words.several(len(models), "network")))
 
     def recipe_chosen(self, choice: Choice | None) -> None:
         if choice is not None:

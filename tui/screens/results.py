@@ -78,6 +78,7 @@ class ResultsScreen(RunsScreen, TableScreen):
         the bottom says what differs.
     """
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("e", "export", "Take away…", tooltip="The marked runs, or this one: table, report, weights, log …"),
         Binding("right_square_bracket", "turn(1)", "Next page", show=False, key_display="]", tooltip="Older runs"),
         Binding("left_square_bracket", "turn(-1)", "Page before", show=False, key_display="[", tooltip="Newer runs"),
     ]
@@ -126,6 +127,13 @@ class ResultsScreen(RunsScreen, TableScreen):
         self.page += by
         self.update_body()
         self.table.move_cursor(row=0)
+
+    def action_export(self) -> None:
+        from tui.screens.export import ExportDialog, offers_of_runs
+
+        if ids := self.chosen():
+            offers = offers_of_runs(self.cifar.session, self.cifar.store, ids)
+            self.app.push_screen(ExportDialog(offers, self, words.several(len(ids), "run")))
 
     def chosen(self) -> list[str]:
         return self.table.chosen

@@ -59,7 +59,9 @@ class DevicePanel(Widget):
     def _machine(self, reading: Reading) -> Content:
         memory = words.size_of(reading.memory_used, reading.memory_total)
         if self.size.width < 110 and reading.gpus:  # the GPU has more to tell
-            return self._part("CPU ", "label") + self._part(f"{words.percent(reading.cpu_busy, 0):>4} {memory}", "value")
+            return self._part("CPU ", "label") + self._part(
+                f"{words.percent(reading.cpu_busy, 0):>4} {memory}", "value"
+            )
         return Content.assemble(
             self._part("CPU ", "label"),
             self._meter(reading.cpu_busy),
