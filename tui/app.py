@@ -48,6 +48,7 @@ class CifarApp(FollowingApp):
     }
     DEFAULT_MODE = "catalogue"
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide"), (150, "-roomy")]  # noqa: RUF012 (Textual does not declare a ClassVar)
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (40, "-tall")]  # noqa: RUF012 (as above)
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("1", "mode('catalogue')", "Catalogue", show=False, tooltip="Every network"),
         Binding("2", "mode('queue')", "Queue", show=False, tooltip="What trains and what waits"),

@@ -8,12 +8,13 @@ device. That is rough, and marked as a guess wherever it is shown.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from store.records import Recipe, Run
+from store.records import Recipe, Run, Step
 from trainer.device import gpu_names
 from trainer.recipes import PRESETS
+from tui import progress
 from tui.progress import IMAGES
 from zoo import CARDS
 
@@ -94,6 +95,26 @@ def together(estimates: Collection[Estimate], devices: int = 1) -> Estimate:
     longest = max(one.seconds for one in estimates)
     total = sum(one.seconds for one in estimates)
     return Estimate(max(longest, total / devices), all(one.measured for one in estimates))
+
+
+def still_to_come(runs: Collection[Run], steps: Mapping[str, Step], paces: Paces) -> tuple[list[Estimate], int]:
+    """What runs that train or wait for a device still need, and how many of them nothing is known about.
+
+    What is paused or was interrupted waits for its user, not for a device, and does not count.
+    """
+    known, unknown = [], 0
+    for run in runs:
+        step = steps.get(run.id)
+        if run.epochs_done or (step and step.images_per_second):
+            left = progress.left(run, step, step.images_per_second if step else None)
+            estimate = None if left is None else Estimate(left, measured=True)
+        else:
+            estimate = paces.run(run.model, run.recipe)
+        if estimate is None:
+            unknown += 1
+        else:
+            known.append(estimate)
+    return known, unknown
 
 
 def device_in_words(devices: Sequence[str]) -> str:

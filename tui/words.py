@@ -85,6 +85,11 @@ def size(bytes: float) -> str:
     return f"{bytes / 1000:.1f} GB"
 
 
+def used(bytes: float, total: float) -> str:
+    """`6.1 of 15.6 GB`. Units of 1000."""
+    return f"{bytes / 1e9:.1f} of {total / 1e9:.1f} GB"
+
+
 def weights_size(params: int | None) -> str:
     """What the parameters weigh as float32, four bytes each: 62006 → `0.25 MB`."""
     if params is None:

@@ -133,11 +133,27 @@ class CatalogueScreen(SortedScreen):
     """
     usual_order = "Published order"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("a", "queue", "Queue", tooltip="Train the marked networks, or this one, with the published recipe"),
-        Binding("t", "train", "Recipe…", tooltip="Choose how to train the marked networks, or this one"),
-        Binding("p", "plot", "Plot", tooltip="Accuracy against parameters, MACs or time, as a scatter plot"),
-        Binding("e", "export", "Take away…", tooltip="The marked networks, or this one, as notebooks or a table"),
-        Binding("A", "mark_all", "Mark all", show=False, tooltip="Mark all that the filter shows; again: none"),
+        Binding(
+            "a", "queue", "Queue", id="add", tooltip="Train the marked networks, or this one, with the published recipe"
+        ),
+        Binding("t", "train", "Recipe…", id="train", tooltip="Choose how to train the marked networks, or this one"),
+        Binding("p", "plot", "Plot", id="plot", tooltip="Accuracy against parameters, MACs or time, as a scatter plot"),
+        Binding(
+            "e",
+            "export",
+            "Take away…",
+            show=False,  # the footer is full at 80 columns
+            id="export",
+            tooltip="The marked networks, or this one, as notebooks or a table",
+        ),
+        Binding(
+            "A",
+            "mark_all",
+            "Mark all",
+            show=False,
+            id="mark-all",
+            tooltip="Mark all that the filter shows; again: none",
+        ),
     ]
 
     def compose_body(self) -> ComposeResult:

@@ -58,8 +58,8 @@ class ScatterScreen(AppScreen):
         table; `x` changes the axis, `z` shows the best networks only.
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("x", "turn_axis", "Axis", tooltip="Parameters, MACs or time along the bottom"),
-        Binding("z", "zoom", "Zoom", tooltip="Only the best networks, or all"),
+        Binding("x", "turn_axis", "Axis", id="axis", tooltip="Parameters, MACs or time along the bottom"),
+        Binding("z", "zoom", "Zoom", id="zoom", tooltip="Only the best networks, or all"),
         Binding("down,right,j", "move(1)", "Next", show=False, tooltip="The next network of the table"),
         Binding("up,left,k", "move(-1)", "Before", show=False, tooltip="The network before in the table"),
         Binding("enter", "open", "Open", tooltip="Open the page of this network"),

@@ -56,9 +56,14 @@ class DevicePanel(Widget):
         lines = [first + Content("   ") + gpus[0], *(indent + gpu for gpu in gpus[1:])] if gpus else [first]
         return Content("\n").join(line.truncate(self.size.width, ellipsis=True) for line in lines)
 
+    @property
+    def is_terse(self) -> bool:
+        """Numbers only, without meters: a GPU has much to tell, and all of it is to fit at 80 columns."""
+        return self.size.width < 110 and self.reading is not None and bool(self.reading.gpus)
+
     def _machine(self, reading: Reading) -> Content:
-        memory = words.size_of(reading.memory_used, reading.memory_total)
-        if self.size.width < 110 and reading.gpus:  # the GPU has more to tell
+        memory = words.used(reading.memory_used, reading.memory_total)
+        if self.is_terse:
             return self._part("CPU ", "label") + self._part(
                 f"{words.percent(reading.cpu_busy, 0):>4} {memory}", "value"
             )
@@ -71,13 +76,15 @@ class DevicePanel(Widget):
 
     def _gpu(self, number: int, gpu: GpuReading) -> Content:
         label = f"GPU {number} " if self.reading and len(self.reading.gpus) > 1 else "GPU "
-        facts = [words.size_of(gpu.memory_used, gpu.memory_total)] if gpu.memory_used is not None else []
+        facts = (
+            [words.used(gpu.memory_used, gpu.memory_total)] if gpu.memory_used is not None and gpu.memory_total else []
+        )
         facts += [f"{gpu.watts:.0f} W"] if gpu.watts is not None else []
         content = self._part(label, "label") + self._meter(gpu.busy)
         content += self._part("   " + "   ".join(facts), "value")
         if gpu.celsius is not None:
             content += self._part(f"   {gpu.celsius:.0f} °C", "full" if gpu.celsius >= HOT else "value")
-        if self.size.width >= 110:
+        if not self.is_terse:
             content += self._part(f"   {gpu.name.removeprefix('NVIDIA ')}", "label")
         return content
 
@@ -85,11 +92,14 @@ class DevicePanel(Widget):
         """A small bar, and what it stands for: `━━━━━─── 62%`."""
         if share is None:
             return self._part(words.NOTHING, "value")
+        number = self._part(text or f"{words.percent(share, 0):>4}", "value")
+        if self.is_terse:
+            return number
         full = round(METER * min(max(share, 0.0), 1.0))
         return Content.assemble(
             self._part("━" * full, "full"),
-            self._part("─" * (METER - full), "rest"),
-            self._part(f" {text}" if text else f" {words.percent(share, 0):>4}", "value"),
+            self._part("─" * (METER - full) + " ", "rest"),
+            number,
         )
 
     def _part(self, text: str, part: str) -> Content:
