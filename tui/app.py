@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -29,6 +30,14 @@ from tui.theme import THEMES
 MakeQueue = Callable[[Tell], JobQueue]
 MOVES = ("cursor_", "page_", "scroll", "leave")  # actions that the palette does not list
 PATIENCE = 10.0  # seconds that leaving may wait for runs that are just being queued
+
+
+def settle() -> None:
+    """Collect garbage again, but never look again at what is there now: with many stored runs that would take long
+    enough for a key to wait."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()
 
 
 def later(module: str, name: str) -> Callable[[], Screen[None]]:
@@ -68,9 +77,10 @@ class CifarApp(FollowingApp):
         self.unfinished: list[Thread] = []  # what must be done before leaving: runs that are just being queued
         for theme in THEMES:
             self.register_theme(theme)
-        self.theme = THEMES[0].name
+        self.begin_with(THEMES[0].name)
 
     def on_mount(self) -> None:
+        self.call_after_refresh(settle)
         if self.queue is None:
             self.set_interval(BETWEEN_LOOKS, self.follow_owner)
         else:

@@ -20,6 +20,7 @@ from tui.screens.run import RunPage
 from tui.screens.scatter import ScatterScreen
 from tui.screens.sorting import SortDialog, SortedScreen
 from tui.widgets.filter import FilterLine
+from tui.widgets.keys import KeyLine
 from tui.widgets.live import LiveCard
 from tui.widgets.table import RecordTable
 
@@ -58,12 +59,45 @@ def test_every_screen_explains_itself(screen: type) -> None:
 
 
 @pytest.mark.parametrize("mode", ["1", "2", "3"])
-async def test_the_footer_fits_at_eighty_columns(workbench: MakeWorkbench, mode: str) -> None:
+async def test_the_keys_fit_at_eighty_columns(workbench: MakeWorkbench, mode: str) -> None:
     bench = workbench([done("a1", "lenet", 0.7)])
     async with bench.app.run_test(size=(80, 24)) as pilot:
         await pilot.press(mode)
-        await until(pilot, lambda: bench.app.screen.query("FooterKey"))
-        assert bench.app.screen.query("FooterKey").last().region.right <= 80
+        line = bench.app.screen.query_one(KeyLine)
+        await until(pilot, lambda: line.hints)
+        assert len(str(line.render())) <= 81, "a space follows the last"
+        assert str(line.render()).endswith("? Help q Quit ")
+
+
+async def test_where_there_is_no_room_help_and_quit_stay(workbench: MakeWorkbench) -> None:
+    bench = workbench()
+    async with bench.app.run_test(size=(30, 24)) as pilot:
+        line = bench.app.screen.query_one(KeyLine)
+        await until(pilot, lambda: line.hints)
+        assert str(line.render()).endswith("? Help q Quit ")
+        assert len(str(line.render()).rstrip()) <= 30
+
+
+async def test_a_key_in_the_line_can_be_clicked_and_has_a_tooltip(workbench: MakeWorkbench) -> None:
+    bench = workbench()
+    async with bench.app.run_test(size=(80, 24)) as pilot:
+        line = bench.app.screen.query_one(KeyLine)
+        await until(pilot, lambda: line.hints)
+        place = str(line.render()).index("Mark")
+        await pilot.hover(KeyLine, offset=(place, 0))
+        assert "take its mark away" in str(line.tooltip)
+        await pilot.click(KeyLine, offset=(place, 0))
+        table = bench.app.screen.query_one(RecordTable)
+        await until(pilot, lambda: table.marked == {"lenet"})
+
+
+async def test_keys_of_a_group_share_a_word(workbench: MakeWorkbench) -> None:
+    bench = workbench()
+    async with bench.app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("2")
+        line = bench.app.screen.query_one(KeyLine)
+        await until(pilot, lambda: line.hints)
+        assert " KJ Move " in str(line.render())
 
 
 async def test_the_palette_lists_every_action_of_the_screen(workbench: MakeWorkbench) -> None:
