@@ -68,6 +68,13 @@ def add(jobs: JobQueue, model: str = "lenet", epochs: int = 2) -> Run:
     return jobs.add(model, Recipe(epochs=epochs), seed=0, dataset="synthetic")
 
 
+def until_nobody_works() -> None:
+    """Wait for the worker threads, before the store that they write to is closed."""
+    for thread in threading.enumerate():
+        if thread.name.startswith("trains on"):
+            thread.join(20)
+
+
 def test_a_queued_run_trains_to_its_end(store: RunStore, script: Script, listener: Listener) -> None:
     jobs = queue_of(store, script, listener)
     run = add(jobs, epochs=3)
@@ -218,6 +225,8 @@ def test_a_step_that_does_not_end_does_not_hold_up_closing_for_ever(
     assert [one.id for one in jobs.close(patience=0.05)] == [run.id]
     assert jobs.is_working()
     script.go.set()
+    until_nobody_works()
+    assert not jobs.is_working()
 
 
 def test_a_run_that_is_still_loading_is_not_waited_for(store: RunStore, script: Script, listener: Listener) -> None:
@@ -234,9 +243,7 @@ def test_a_run_that_is_still_loading_is_not_waited_for(store: RunStore, script: 
     assert loading.wait(20)
     assert [one.status for one in jobs.close()] == ["interrupted"]
     loaded.set()
-    for thread in threading.enumerate():
-        if thread.name.startswith("trains on"):
-            thread.join(20)
+    until_nobody_works()
     assert not jobs.is_working()
     assert store.run(run.id).status == "interrupted" and run.id not in script.saved
 
