@@ -78,7 +78,7 @@ class ResultsScreen(RunsScreen, TableScreen):
         the bottom says what differs.
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("e", "export", "Take away…", tooltip="The marked runs, or this one: table, report, weights, log …"),
+        Binding("e", "export", "Export", tooltip="The marked runs, or this one: table, report, weights, log …"),
         Binding("right_square_bracket", "turn(1)", "Next page", show=False, key_display="]", tooltip="Older runs"),
         Binding("left_square_bracket", "turn(-1)", "Page before", show=False, key_display="[", tooltip="Newer runs"),
     ]
