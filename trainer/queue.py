@@ -114,7 +114,9 @@ class JobQueue:
         and a run whose model is not in the catalogue now stays interrupted and says what it needs."""
         taken = []
         for run in self.jobs():
-            if run.status in {"queued", "interrupted"}:
+            with self._changed:
+                known = run.id in self._line or run.id in self._active  # it was added a moment ago
+            if run.status in {"queued", "interrupted"} and not known:
                 if lack := lacking_model(run):
                     self._keep(replace(run, status="interrupted", error=lack))
                 else:

@@ -56,12 +56,20 @@ def what_differs(run: Run) -> list[str]:
         reasons.append(f"an earlier {file}")
     if run.imported:
         return [*reasons, "imported weights"]
-    for name, (_, value) in changes(run.recipe, PUBLISHED).items():
-        if name not in NEUTRAL and not (name == "precision" and value == "fp32"):
-            reasons.append(written(name, value))
+    reasons += recipe_differs(run.recipe)
     if run.status != "done" or run.epochs_done < run.recipe.epochs:
         reasons.append(f"{run.epochs_done} of {run.recipe.epochs} epochs")
     return reasons
+
+
+@lru_cache(maxsize=1024)
+def recipe_differs(recipe: Recipe) -> tuple[str, ...]:
+    """What of a recipe makes its results another thing than the published ones, in words."""
+    return tuple(
+        written(name, value)
+        for name, (_, value) in changes(recipe, PUBLISHED).items()
+        if name not in NEUTRAL and not (name == "precision" and value == "fp32")
+    )
 
 
 def searched(run: Run) -> str:

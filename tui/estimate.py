@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 from store.records import Recipe, Run, Step
 from trainer.device import gpu_names
-from trainer.recipes import PRESETS
 from tui import progress
 from tui.progress import IMAGES
 from zoo import CARDS
@@ -30,31 +29,23 @@ class Estimate:
     measured: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """How fast an own run trained."""
-
-    seconds: float  # an epoch on all images
-    recipe: Recipe
-
-
 class Paces:
     """What own runs tell of the speed of a device."""
 
     def __init__(self, runs: Iterable[Run], device: str) -> None:
         """`device` in words, as runs name it; runs of other devices do not count."""
-        self._paces: dict[str, list[Pace]] = {}  # by model, the newest last
+        self._runs: dict[str, list[Run]] = {}  # by model, the newest last
+        self._known: dict[tuple[str, object], float] = {}  # seconds for a trained image, by model and speed settings
         for run in runs:
-            if run.epochs_done and run.seconds > 0 and run.device == device:
-                each = run.seconds / run.epochs_done / load(run.recipe) * load(PRESETS["published"])
-                self._paces.setdefault(run.model, []).append(Pace(each, run.recipe))
+            if run.device == device and run.epochs_done and run.seconds > 0:
+                self._runs.setdefault(run.model, []).append(run)
 
     def epoch(self, model: str, recipe: Recipe) -> Estimate | None:
         """An epoch of this network with this recipe; None where nothing comparable was ever trained here."""
-        if model in self._paces:
+        if model in self._runs:
             return Estimate(self._seconds(model, recipe), measured=True)
         macs = macs_of(model)
-        known = {other: macs_of(other) for other in self._paces if macs_of(other)}
+        known = {other: macs_of(other) for other in self._runs if macs_of(other)}
         if not macs or not known:
             return None
         # The mean of log(seconds per MAC), where a network twice as far away (in log MACs) counts a quarter.
@@ -70,9 +61,12 @@ class Paces:
 
     def _seconds(self, model: str, recipe: Recipe) -> float:
         """Of the newest run whose recipe is as fast as this one, else of the newest run."""
-        paces = self._paces[model]
-        alike = [pace for pace in paces if speed_settings(pace.recipe) == speed_settings(recipe)]
-        return (alike or paces)[-1].seconds * load(recipe) / load(PRESETS["published"])
+        wanted = speed_settings(recipe)
+        if (model, wanted) not in self._known:
+            runs = self._runs[model]
+            run = next((run for run in reversed(runs) if speed_settings(run.recipe) == wanted), runs[-1])
+            self._known[model, wanted] = run.seconds / run.epochs_done / load(run.recipe)
+        return self._known[model, wanted] * load(recipe)
 
 
 def load(recipe: Recipe) -> float:

@@ -214,6 +214,20 @@ def test_closing_interrupts_what_trains_and_the_next_queue_takes_it_up(
     assert store.run(run.id).epochs_done == 300 and store.run(paused.id).status == "paused"
 
 
+def test_taking_up_leaves_alone_what_was_added_a_moment_ago_and_trains_already(
+    store: RunStore, script: Script, listener: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = queue_of(store, script, listener)
+    jobs.start()
+    run = add(jobs, epochs=300)
+    listener.wait_until(lambda: listener.runs[run.id].status == "running")
+    with monkeypatch.context() as patch:
+        patch.setattr(jobs, "jobs", lambda: [run])  # as it was when taking up began to look
+        assert jobs.take_up() == []
+    assert store.run(run.id).status == "running"
+    jobs.close()
+
+
 def test_a_step_that_does_not_end_does_not_hold_up_closing_for_ever(
     store: RunStore, script: Script, listener: Listener
 ) -> None:

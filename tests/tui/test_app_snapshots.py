@@ -93,6 +93,7 @@ async def test_the_screen_looks_as_it_did(
     workbench: MakeWorkbench, monkeypatch: pytest.MonkeyPatch, case: str, size: tuple[int, int]
 ) -> None:
     published = {id: card for id, card in CARDS.items() if card.published}
+    monkeypatch.setattr("tui.networks.CARDS", published)
     monkeypatch.setattr("tui.screens.catalogue.CARDS", published)
     prepare, keys = CASES[case]
     file = SNAPSHOTS / f"{case}-{size[0]}x{size[1]}.txt"

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 from pathlib import Path
+
+from tests.tui.conftest import MakeWorkbench
+from tests.tui.scripted import until
+from tui.theme import CLEAR, NIGHT
 
 FIRST_FRAME = """
 import asyncio, sys
@@ -36,3 +41,32 @@ def test_neither_the_first_frame_nor_the_three_modes_load_torch_or_numpy(tmp_pat
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "\n\n"
+
+
+async def test_garbage_is_collected_again_once_the_first_frame_is_drawn(workbench: MakeWorkbench) -> None:
+    gc.disable()  # as tui/start.py does
+    try:
+        bench = workbench()
+        async with bench.app.run_test(size=(80, 24)) as pilot:
+            await until(pilot, gc.isenabled)
+    finally:
+        gc.enable()
+        gc.unfreeze()
+
+
+async def test_a_theme_reaches_the_screens_that_are_not_seen(workbench: MakeWorkbench) -> None:
+    bench = workbench()
+    async with bench.app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("2", "1")
+        bench.app.theme = CLEAR.name
+        await until(pilot, lambda: bench.app.screen.styles.background.hex == str(CLEAR.background).upper())
+        await pilot.press("2")
+        await until(pilot, lambda: bench.app.screen.styles.background.hex == str(CLEAR.background).upper())
+
+
+async def test_the_first_frame_has_the_colours_of_the_theme(workbench: MakeWorkbench) -> None:
+    bench = workbench()
+    async with bench.app.run_test(size=(80, 24)):
+        assert bench.app.theme == NIGHT.name
+        assert bench.app.screen.styles.background.hex == str(NIGHT.background).upper()
+        assert bench.app.has_class("-dark-mode")

@@ -13,8 +13,8 @@ from textual.widgets import Static
 
 from tui import words
 from tui.compare import model_name
+from tui.networks import Row, accuracy, rows_of
 from tui.screens.base import AppScreen
-from tui.screens.catalogue import Row, accuracy, rows_of
 from tui.widgets.scatter import Kind, Point, Scatter
 
 BEST_FROM = 88.0  # percent; most networks are better, and too close together to tell apart beside the others

@@ -9,7 +9,6 @@ from textual import events
 from textual.content import Content
 from textual.reactive import reactive
 from textual.screen import Screen
-from textual.style import Style
 from textual.widget import Widget
 
 ALWAYS = ("help", "quit")  # actions whose keys stand at the end and are shown however narrow it is
@@ -59,22 +58,29 @@ class KeyLine(Widget, can_focus=False):
         line = Content("")
         for hint in self.shown:
             key, label = ("key", "label") if hint.enabled else ("off", "off")
-            for name, shown in hint.keys:
-                style = self.get_visual_style(f"keys--{key}") + Style.from_meta(
-                    {"@click": f"app.simulate_key({name!r})"}
-                )
-                line += Content.styled(shown, style)
-            click = Style.from_meta({"@click": f"app.simulate_key({hint.keys[0][0]!r})"})
-            line += Content.styled(f" {hint.label}", self.get_visual_style(f"keys--{label}") + click) + Content(" ")
+            line += Content.styled("".join(shown for _, shown in hint.keys), self.get_visual_style(f"keys--{key}"))
+            line += Content.styled(f" {hint.label} ", self.get_visual_style(f"keys--{label}"))
         return line
+
+    def under(self, x: int) -> tuple[Hint, str] | None:
+        """The hint in this column, and the key of it that a click there means."""
+        for hint in self.shown:
+            if x < hint.width:
+                names = [name for name, shown in hint.keys for _ in shown]
+                return hint, names[min(x, len(names) - 1)]
+            x -= hint.width + 1
+            if x < 0:
+                break
+        return None
+
+    def on_click(self, event: events.Click) -> None:
+        if found := self.under(event.x):
+            self.app.simulate_key(found[1])
 
     def on_mouse_move(self, event: events.MouseMove) -> None:
         """The tooltip is that of the key under the mouse."""
-        place, tooltip = 0, None
-        for hint in self.shown:
-            if place <= event.x < place + hint.width:
-                tooltip = hint.tooltip
-            place += hint.width + 1
+        found = self.under(event.x)
+        tooltip = found[0].tooltip if found else None
         if tooltip != self.tooltip:
             self.tooltip = tooltip
 
