@@ -82,6 +82,7 @@ class ScriptedTraining:
 
     device, plan, params = "cpu", "scripted", 62_006
     notice: str | None = None
+    environment: dict[str, str] = {"python": "3.11.7", "torch": "2.9.1"}  # noqa: RUF012 # a Protocol's attribute
 
     def __init__(self, run: Run, epochs: list[Epoch]) -> None:
         self.run, self.epochs, self.saves = run, epochs, 0
