@@ -6,7 +6,6 @@ import signal
 from collections.abc import Callable, Iterable
 from functools import partial
 from importlib import import_module
-from threading import Thread
 from typing import Any, ClassVar, cast
 
 from textual.app import SystemCommand
@@ -17,11 +16,11 @@ from store.errors import Problem
 from store.records import Run
 from store.runs import RunStore
 from trainer.queue import JobQueue, Tell
-from tui.following import BETWEEN_LOOKS, FollowingApp
+from tui.configured import ConfiguredApp
+from tui.following import BETWEEN_LOOKS
 from tui.guard import LOG_NAME, guarded_stderr
 from tui.screens.catalogue import CatalogueScreen
 from tui.session import Session
-from tui.theme import THEMES
 
 MakeQueue = Callable[[Tell], JobQueue]
 MOVES = ("cursor_", "page_", "scroll", "leave")  # actions that the palette does not list
@@ -33,7 +32,7 @@ def later(module: str, name: str) -> Callable[[], Screen[None]]:
     return lambda: cast("Screen[None]", getattr(import_module(f"tui.screens.{module}"), name)())
 
 
-class CifarApp(FollowingApp):
+class CifarApp(ConfiguredApp):
     """Catalogue, queue and results. `queue` is None where another process owns the store: then all is for reading."""
 
     TITLE = "cifar-tui"
@@ -46,31 +45,32 @@ class CifarApp(FollowingApp):
     DEFAULT_MODE = "catalogue"
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide"), (150, "-roomy")]  # noqa: RUF012 (Textual does not declare a ClassVar)
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("1", "mode('catalogue')", "Catalogue", show=False, tooltip="Every network"),
-        Binding("2", "mode('queue')", "Queue", show=False, tooltip="What trains and what waits"),
-        Binding("3", "mode('results')", "Results", show=False, tooltip="What every run has reached"),
-        Binding("question_mark,f1", "help", "Help", key_display="?", tooltip="Show or hide this help"),
-        Binding("ctrl+down", "scroll_help(3)", "Scroll help", show=False, tooltip="Down in this help"),
-        Binding("ctrl+up", "scroll_help(-3)", "Scroll help", show=False, tooltip="Up in this help"),
-        Binding("q", "quit", "Quit", tooltip="Leave at once; what trains is saved and goes on at the next start"),
+        Binding("1", "mode('catalogue')", "Catalogue", show=False, id="catalogue", tooltip="Every network"),
+        Binding("2", "mode('queue')", "Queue", show=False, id="queue", tooltip="What trains and what waits"),
+        Binding("3", "mode('results')", "Results", show=False, id="results", tooltip="What every run has reached"),
+        Binding("question_mark,f1", "help", "Help", key_display="?", id="help", tooltip="Show or hide this help"),
+        Binding(
+            "ctrl+down", "scroll_help(3)", "Scroll help", show=False, id="scroll-help-down", tooltip="Down in this help"
+        ),
+        Binding("ctrl+up", "scroll_help(-3)", "Scroll help", show=False, id="scroll-help-up", tooltip="Up in this help"),
+        Binding(
+            "q", "quit", "Quit", id="quit", tooltip="Leave at once; what trains is saved and goes on at the next start"
+        ),
     ]
 
     def __init__(self, session: Session, store: RunStore, make_queue: MakeQueue) -> None:
-        super().__init__(store)
+        super().__init__(store, session.home)
         self.session = session
         self.source = session.source  # of the runs that are queued next
         self.queue = make_queue(self.tell) if store.writable else None
-        self.unfinished: list[Thread] = []  # what must be done before leaving: runs that are just being queued
-        for theme in THEMES:
-            self.register_theme(theme)
-        self.theme = THEMES[0].name
 
     def on_mount(self) -> None:
+        self.remember_theme()
         if self.queue is None:
             self.set_interval(BETWEEN_LOOKS, self.follow_owner)
         else:
             self.call_after_refresh(self.start_queue)  # the first frame comes before torch
-        for notice in (*self.store.notices, *self.session.notices):
+        for notice in (*self.store.notices, *self.session.notices, *self.faults):
             self.notify(notice, severity="warning", timeout=20, markup=False)
 
     def start_queue(self) -> None:
@@ -140,6 +140,7 @@ def run(session: Session, store: RunStore, make_queue: MakeQueue) -> list[Run]:
         app.run()
         for thread in app.unfinished:
             thread.join(PATIENCE)
+        app.remembered.save()
         in_flight = app.queue.close() if app.queue else []
     if app.return_code:
         raise Problem(f"the app ended with an error, runs are saved; {session.home / LOG_NAME} tells more")

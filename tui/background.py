@@ -11,6 +11,7 @@ from threading import Thread
 from typing import TypeVar
 from weakref import WeakSet
 
+from textual.app import App
 from textual.widget import Widget
 
 from store.errors import Problem
@@ -24,7 +25,7 @@ log = logging.getLogger("cifar-tui")
 
 
 def in_background(
-    widget: Widget, name: str, work: Callable[[], Result], then: Callable[[Result], object] | None = None
+    widget: Widget | App[None], name: str, work: Callable[[], Result], then: Callable[[Result], object] | None = None
 ) -> Thread:
     """Do `work` in a thread, then `then` with its result on the app's thread, if the widget still lives.
 

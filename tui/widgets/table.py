@@ -13,6 +13,7 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.timer import Timer
 from textual.widgets import DataTable
+from textual.widgets.data_table import ColumnKey
 
 Record = TypeVar("Record")
 
@@ -37,6 +38,26 @@ class Column(Generic[Record]):
     roomy: int = 0  # cells that it can use; 0: no more than `width`
     justify: Literal["left", "right"] = "left"
     short: str = ""  # the label where the whole one does not fit
+    order: Callable[[Record], Any] | None = None  # what it is sorted by (None comes last); without it, it is not
+    falls: bool = False  # sorted by it, one wants to see the largest first
+
+
+@dataclass(frozen=True)
+class Sorting:
+    """Rows sorted by a column."""
+
+    key: str
+    falling: bool  # the largest first
+
+
+def in_order(records: Mapping[str, Record], columns: Iterable[Column[Record]], by: Sorting | None) -> dict[str, Record]:
+    """The records sorted by a column; equal ones, and those that have nothing there, stay in the order they had."""
+    order = next((column.order for column in columns if by and column.key == by.key), None)
+    if by is None or order is None:
+        return dict(records)
+    values = {key: order(record) for key, record in records.items()}
+    known = sorted((key for key in records if values[key] is not None), key=values.__getitem__, reverse=by.falling)
+    return {key: records[key] for key in [*known, *(key for key in records if values[key] is None)]}
 
 
 class RecordTable(DataTable[Text], Generic[Record]):
@@ -68,6 +89,7 @@ class RecordTable(DataTable[Text], Generic[Record]):
         self.passive = passive
         self._mark_room = 0 if passive else len(MARK)  # cells before the first column
         self.marked: set[str] = set()
+        self.sorting: Sorting | None = None  # shown as an arrow in the heading
         self._records: dict[str, Record] = {}
         self._known: list[str] = []  # keys of all records, the hidden ones too
         self._drawn: dict[str, Record] = {}  # what the cells show
@@ -80,6 +102,11 @@ class RecordTable(DataTable[Text], Generic[Record]):
         """The key of the row under the cursor."""
         keys = list(self._drawn)
         return keys[self.cursor_row] if 0 <= self.cursor_row < len(keys) else None
+
+    @property
+    def keys(self) -> list[str]:
+        """The keys of the rows that are shown, in their order."""
+        return list(self._records)
 
     @property
     def chosen(self) -> list[str]:
@@ -108,6 +135,15 @@ class RecordTable(DataTable[Text], Generic[Record]):
         elif self._timer is None:
             wait = self._last_draw + BETWEEN_DRAWS - monotonic()
             self._timer = self.set_timer(max(wait, 0.001), self._draw_changes)
+
+    def show_sorting(self, sorting: Sorting | None) -> None:
+        """Show in the headings by what the rows are sorted, and go to the first row."""
+        self.sorting = sorting
+        for column in self._shown_columns():
+            self.columns[ColumnKey(column.key)].label = self._label(column)
+        self._clear_caches()
+        self.move_cursor(row=0)
+        self.refresh()
 
     def redraw(self) -> None:
         """Draw every row again, because something outside the records has changed."""
@@ -154,11 +190,8 @@ class RecordTable(DataTable[Text], Generic[Record]):
         self.clear(columns=columns)
         if columns:
             for position, column in enumerate(self._shown_columns()):
-                width = self._widths[column.key]
-                label = column.label if len(column.label) <= width or not column.short else column.short
-                if position == 0:
-                    label, width = " " * self._mark_room + label, width + self._mark_room
-                self.add_column(Text(label, justify=column.justify), width=width, key=column.key)
+                width = self._widths[column.key] + (self._mark_room if position == 0 else 0)
+                self.add_column(self._label(column), width=width, key=column.key)
         for key, record in self._records.items():
             self.add_row(*(self._cell(column, key, record) for column in self._shown_columns()), key=key)
         self._drawn = dict(self._records)
@@ -169,6 +202,19 @@ class RecordTable(DataTable[Text], Generic[Record]):
         row = keys.index(current) if current in self._drawn else min(row, len(keys) - 1)
         self.move_cursor(row=row, animate=False)
         self.scroll_to(y=top, animate=False)
+
+    def _label(self, column: Column[Record]) -> Text:
+        """The heading: the short one where the whole one does not fit, with an arrow where it decides the order."""
+        width = self._widths[column.key]
+        by = self.sorting if self.sorting and self.sorting.key == column.key else None
+        arrow = ("▼" if by.falling else "▲") if by else ""
+        whole = f"{column.label} {arrow}".rstrip()
+        label = whole if len(whole) <= width or not column.short else f"{column.short}{arrow}"
+        if len(label) > width:
+            label = label[: width - len(arrow)].rstrip() + arrow
+        if column is self._shown_columns()[0]:
+            label = " " * self._mark_room + label
+        return Text(label, justify=column.justify)
 
     def _draw_changes(self) -> None:
         self._timer = None
