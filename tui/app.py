@@ -16,7 +16,7 @@ from store.errors import Problem
 from store.records import Run
 from store.runs import RunStore
 from trainer.queue import JobQueue, Tell
-from tui.configured import ConfiguredApp
+from tui.deleting import DeletingApp
 from tui.following import BETWEEN_LOOKS
 from tui.guard import LOG_NAME, guarded_stderr
 from tui.screens.catalogue import CatalogueScreen
@@ -32,7 +32,7 @@ def later(module: str, name: str) -> Callable[[], Screen[None]]:
     return lambda: cast("Screen[None]", getattr(import_module(f"tui.screens.{module}"), name)())
 
 
-class CifarApp(ConfiguredApp):
+class CifarApp(DeletingApp):
     """Catalogue, queue and results. `queue` is None where another process owns the store: then all is for reading."""
 
     TITLE = "cifar-tui"
@@ -52,7 +52,9 @@ class CifarApp(ConfiguredApp):
         Binding(
             "ctrl+down", "scroll_help(3)", "Scroll help", show=False, id="scroll-help-down", tooltip="Down in this help"
         ),
-        Binding("ctrl+up", "scroll_help(-3)", "Scroll help", show=False, id="scroll-help-up", tooltip="Up in this help"),
+        Binding(
+            "ctrl+up", "scroll_help(-3)", "Scroll help", show=False, id="scroll-help-up", tooltip="Up in this help"
+        ),
         Binding(
             "q", "quit", "Quit", id="quit", tooltip="Leave at once; what trains is saved and goes on at the next start"
         ),
@@ -66,6 +68,7 @@ class CifarApp(ConfiguredApp):
 
     def on_mount(self) -> None:
         self.remember_theme()
+        self.empty_trash()
         if self.queue is None:
             self.set_interval(BETWEEN_LOOKS, self.follow_owner)
         else:
@@ -140,6 +143,7 @@ def run(session: Session, store: RunStore, make_queue: MakeQueue) -> list[Run]:
         app.run()
         for thread in app.unfinished:
             thread.join(PATIENCE)
+        app.empty_trash()
         app.remembered.save()
         in_flight = app.queue.close() if app.queue else []
     if app.return_code:

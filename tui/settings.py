@@ -1,12 +1,12 @@
 """What a user sets once: `config.toml` under the home, written by hand; and `layout.json`, where the app remembers.
 
-    [app]
-    theme = "cifar-clear"   # else the one that was chosen last
-    bell = false            # when a run ends
+[app]
+theme = "cifar-clear"   # else the one that was chosen last
+bell = false            # when a run ends
 
-    [keys]                  # an action from ACTIONS, and its key, or several with commas between them
-    delete = "d"
-    mark = "space,insert"
+[keys]                  # an action from ACTIONS, and its key, or several with commas between them
+delete = "d"
+mark = "space,insert"
 """
 
 from __future__ import annotations

@@ -2,133 +2,223 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import Static
 
+from store.errors import UsageProblem
 from store.records import Run
 from tui import words
-from tui.compare import model_name, searched, what_differs
-from tui.screens.base import RunsScreen, TableScreen
-from tui.screens.queue import TONES
-from tui.widgets.filter import matches
-from tui.widgets.table import Cell, Column, RecordTable, Tone
-from zoo import CARDS
+from tui.background import in_background
+from tui.columns import COLUMNS, USUAL, Row, columns_of
+from tui.compare import model_name, recipe_in_words, what_differs
+from tui.filtering import Test, compile_filter
+from tui.groups import SeedGroups
+from tui.products import has_begun
+from tui.screens.base import RunsScreen
+from tui.screens.sorting import SortedScreen
+from tui.widgets.table import RecordTable, Sorting, in_order
+
+if TYPE_CHECKING:
+    from tui.screens.labels import Labels
 
 PAGE = 100  # rows; the table of Textual takes seconds for ten thousand
+NAMED = 5  # runs that a question names one by one
 
 
-def published_accuracy(run: Run) -> float | None:
-    """What the published table says of this model; nothing stands beside a run on synthetic data."""
-    card = CARDS.get(run.model)
-    return card.published.accuracy if card and card.published and run.dataset == "cifar10" else None
-
-
-def difference(run: Run, width: int) -> Cell:
-    """In points; dimmed when the run was not made the way the published one was."""
-    if run.dataset == "synthetic":
-        return "synthetic data", "quiet"
-    published = published_accuracy(run)
-    if published is None or run.best_accuracy is None:
-        return words.NOTHING, "quiet"
-    points = words.difference(run.best_accuracy, published)
-    tones: dict[str, Tone] = {"▲": "good", "▼": "bad", "=": "plain"}
-    return points, "quiet" if what_differs(run) else tones[points[0]]
-
-
-def status(run: Run, width: int) -> Cell:
-    whole = words.status(run)
-    return whole if len(whole) <= width else whole[0], TONES.get(run.status, "plain")
-
-
-def parameters(run: Run, width: int) -> Cell:
-    exact = words.count(run.params)
-    return exact if len(exact) <= width else words.short_count(run.params)
-
-
-COLUMNS: list[Column[Run]] = [
-    Column("model", "Model", 19, lambda run, width: model_name(run.model, width), rank=1, roomy=30),
-    Column("published", "Published", 6, lambda run, _: words.percent(published_accuracy(run)), 3, 9, "right", "Publ."),
-    Column("difference", "Difference", 14, difference, rank=4, justify="right"),
-    Column("best", "Best", 6, lambda run, _: words.percent(run.best_accuracy), rank=2, justify="right"),
-    Column("last", "Last", 6, lambda run, _: words.percent(run.last_accuracy), rank=5, justify="right"),
-    Column("status", "Status", 1, status, rank=0, roomy=13, short=" "),
-    Column("time", "Time", 11, lambda run, _: words.duration(run.seconds), rank=6, justify="right"),
-    Column("differs", "Differs in", 18, lambda run, _: (", ".join(what_differs(run)), "quiet"), rank=7, roomy=40),
-    Column("seed", "Seed", 4, lambda run, _: str(run.seed), rank=8, roomy=6, justify="right"),
-    Column("params", "Params", 6, parameters, rank=9, roomy=10, justify="right"),
-    Column("size", "Size", 9, lambda run, _: words.weights_size(run.params), rank=10, justify="right"),
-    Column("device", "Device", 12, lambda run, _: run.device, rank=11, roomy=22),
-    Column("id", "Run", 5, lambda run, _: run.id, rank=12),
-]
-
-
-class ResultsScreen(RunsScreen, TableScreen):
+class ResultsScreen(RunsScreen, SortedScreen):
     """Every run that has begun, the newest first."""
 
-    filter_hint = "model, status, device, seed1 …"
+    filter_hint = "acc>0.9 family:resnet not status:failed tag:baseline …"
+    usual_order = "Newest first"
     HELP = """
         ### Results
         **Best** is the best test accuracy of any epoch, which is what the published table reports; **Last** is that of
         the last epoch, the honest one. **Difference** is in points, and plain only for a run that was made like the
         published one: the same recipe at full length on the whole CIFAR-10. Otherwise it is dimmed, and the line at
-        the bottom says what differs.
+        the bottom says what differs. **Mean ± sd** is over the runs that differ only in their seed.
+
+        ### Filter
+        A word is looked for in model, run, tags, note, status, device and recipe. `acc>0.9` compares, `family:resnet`
+        looks in one field, `not` turns round what follows. Compared are `acc best last diff epochs seed params time`,
+        looked in `family model status data device recipe tag note id`.
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("right_square_bracket", "turn(1)", "Next page", show=False, key_display="]", tooltip="Older runs"),
-        Binding("left_square_bracket", "turn(-1)", "Page before", show=False, key_display="[", tooltip="Newer runs"),
-    ]
+        Binding("c", "compare", "Compare", id="compare", tooltip="Curves and settings of the marked runs, side by side"),
+        Binding("t", "label", "Tags", id="label", tooltip="Tags and a note for the marked runs, or this one"),
+        Binding("d,delete", "delete", "Delete", id="delete", tooltip="Delete the marked runs, or this one"),
+        Binding("u", "undo", "Undo", show=False, id="undo", tooltip="Bring back what was deleted last"),
+        Binding("v", "columns", "Columns…", show=False, id="columns", tooltip="Choose the columns that are shown"),
+        Binding("A", "mark_all", "Mark all", show=False, id="mark-all", tooltip="Mark all of this page; again: none"),
+        Binding("p", "pause", "Pause", show=False, id="pause", tooltip="Save the run and set it aside; r goes on"),
+        Binding("x", "stop", "Stop", show=False, id="stop", tooltip="End the run; what it learned is kept"),
+        Binding("r", "go_on", "Go on", show=False, id="go-on", tooltip="Go on from the last checkpoint"),
+        Binding("R", "again", "Again", show=False, id="again", tooltip="Train again from the start, as a new run"),
+        Binding(
+            "right_square_bracket", "turn(1)", "Next page", show=False, key_display="]", id="next-page", tooltip="Further down"
+        ),
+        Binding(
+            "left_square_bracket", "turn(-1)", "Page before", show=False, key_display="[", id="previous-page", tooltip="Further up"
+        ),
+    ]  # fmt: skip
 
     def __init__(self) -> None:
         super().__init__()
         self.page = 0
-        self.found = 0
+        self.groups = SeedGroups()
+        self.rows: dict[str, Row] = {}  # of every run that has begun, the newest first
+        self.found: dict[str, Row] = {}  # what the filter finds, in order
+        self.drawn: tuple[dict[str, Run], str, Sorting | None] | None = None
+        self.test: Test = compile_filter("")
+        self.columns: tuple[str, ...] = USUAL
 
     def compose_body(self) -> ComposeResult:
+        remembered = self.cifar.remembered
+        self.columns = remembered.get("results-columns", tuple[str, ...], USUAL)
+        key, falling = remembered.get("results-sorting", tuple[str, bool], ("", False))
+        self.sorting = Sorting(key, falling) if any(column.key == key for column in COLUMNS) else None
         yield from self.compose_filter()
-        yield RecordTable[Run](COLUMNS, id="results")
+        yield Static(id="fault", markup=False)
+        table = RecordTable[Row](columns_of(self.columns), id="results")
+        table.sorting = self.sorting
+        yield table
         yield Static("Nothing was trained yet. Go to the catalogue with 1, and queue a network with a.", id="empty")
         yield Static(id="count")
 
     def update_body(self) -> None:
-        query = self.query_text
-        begun = [run for run in reversed(self.cifar.runs.values()) if has_begun(run)]
-        runs = [run for run in begun if matches(query, searched(run))] if query else begun
-        self.found = len(runs)
-        self.page = max(0, min(self.page, (self.found - 1) // PAGE))
-        page = runs[self.page * PAGE : (self.page + 1) * PAGE]
-        self.table.show({run.id: run for run in page}, among=self.cifar.runs)
-        self.query_one("#empty").display = not runs and not query
-        self.table.display = bool(runs or query)
+        runs, query = self.cifar.runs, self.query_text
+        seen, self.drawn = self.drawn, (runs, query, self.sorting)
+        if seen is None or seen[1] != query:
+            self.read_filter(query)
+        if seen is None or seen[0] is not runs:
+            self.rows = self.rows_of(runs)
+        if seen is None or seen[0] is not runs or seen[1:] != self.drawn[1:]:
+            found = {id: row for id, row in self.rows.items() if self.test(row.run)} if query else self.rows
+            self.found = in_order(found, COLUMNS, self.sorting)
+        self.page = max(0, min(self.page, (len(self.found) - 1) // PAGE))
+        page = list(self.found)[self.page * PAGE : (self.page + 1) * PAGE]
+        self.table.show({id: self.found[id] for id in page}, among=runs)
+        self.query_one("#empty").display = not self.found and not query
+        self.table.display = bool(self.found or query)
         self.say_what_differs()
+
+    def rows_of(self, runs: dict[str, Run]) -> dict[str, Row]:
+        """A row for each run that has begun; those that are as they were stay the same objects."""
+        seeds = self.groups.among(runs.values())
+        rows: dict[str, Row] = {}
+        for run in reversed(runs.values()):
+            if has_begun(run):
+                old, group = self.rows.get(run.id), seeds.get(run.id)
+                rows[run.id] = old if old and old.run is run and old.seeds == group else Row(run, group)
+        return rows
+
+    def read_filter(self, query: str) -> None:
+        """Understand what was typed; while that cannot be done, say why and keep to what it was before."""
+        fault = ""
+        try:
+            self.test = compile_filter(query)
+        except UsageProblem as problem:
+            fault = str(problem)
+        line = self.query_one("#fault", Static)
+        line.update(fault)
+        line.display = bool(fault)
 
     @on(RecordTable.Marked)
     @on(RecordTable.RowHighlighted)
     def say_what_differs(self) -> None:
-        """The line under the table: how many rows there are, and why the one under the cursor is dimmed."""
-        parts = [words.several(self.found, "run")]
-        if self.found > PAGE:
+        """The line under the table: how many rows there are, and what there is to say of the one under the cursor."""
+        found = len(self.found)
+        parts = [words.several(found, "run")]
+        if found > PAGE:
             first = self.page * PAGE + 1
-            parts = [f"{first:,}–{min(first + PAGE - 1, self.found):,} of {self.found:,} runs, \\[ ] turn pages"]
+            parts = [f"{first:,}–{min(first + PAGE - 1, found):,} of {found:,} runs, [ ] turn pages"]
         if self.table.marked:
             parts.append(f"{len(self.table.marked)} marked")
-        run = self.cifar.runs.get(self.table.current or "")
-        if run is not None and (reasons := what_differs(run)):
-            parts.append("not as published: " + ", ".join(reasons))
-        elif not self.found:
+        if (row := self.found.get(self.table.current or "")) is not None:
+            parts += about(row)
+        elif not found:
             parts = ["Nothing matches the filter."] if self.query_text else []
-        self.query_one("#count", Static).update(" · ".join(parts))
+        self.query_one("#count", Static).update(" · ".join(parts).replace("[", "\\["))
+
+    def sort_by(self, sorting: Sorting | None) -> None:
+        self.page = 0
+        super().sort_by(sorting)
+        self.cifar.remember("results-sorting", (sorting.key, sorting.falling) if sorting else ("", False))
 
     def action_turn(self, by: int) -> None:
         self.page += by
         self.update_body()
         self.table.move_cursor(row=0)
 
+    def action_mark_all(self) -> None:
+        self.table.mark_all()
+
+    def action_columns(self) -> None:
+        from tui.screens.choose_columns import ColumnsDialog
+
+        def chosen(keys: tuple[str, ...] | None) -> None:
+            if keys is not None:
+                self.columns = keys or USUAL
+                self.table.lay_out(columns_of(self.columns))
+                self.cifar.remember("results-columns", self.columns)
+
+        self.app.push_screen(ColumnsDialog(COLUMNS, self.columns, USUAL), chosen)
+
+    def action_compare(self) -> None:
+        from tui.screens.comparison import ComparisonPage
+
+        if len(ids := self.table.chosen) > 1:
+            self.app.push_screen(ComparisonPage(ids))
+        else:
+            self.notify("Mark two or more runs with space, then compare them.", severity="warning")
+
+    def action_label(self) -> None:
+        from tui.screens.labels import LabelDialog
+
+        if self.queue_or_say_why() and (runs := self.chosen_runs()):
+            self.app.push_screen(LabelDialog(runs), lambda labels: self.label(runs, labels))
+
+    def label(self, runs: list[Run], labels: Labels | None) -> None:
+        """Give runs their labels, which takes a write to the disk for each."""
+        queue = self.cifar.queue
+        if labels is None or queue is None:
+            return
+
+        def label_all() -> None:
+            for run in runs:
+                queue.label(run.id, labels.tags_of(run), labels.note_of(run))
+
+        self.cifar.unfinished.append(in_background(self, "labelling", label_all))
+
+    def action_delete(self) -> None:
+        from tui.screens.confirm import ConfirmDialog
+
+        if self.queue_or_say_why() is None or not (runs := self.chosen_runs()):
+            return
+        if busy := [run for run in runs if run.status in {"running", "queued"}]:
+            names = words.listing([f"{model_name(run.model)} ({run.id})" for run in busy[:NAMED]])
+            self.notify(f"Stop what trains or waits before you delete it: {names}", severity="warning", markup=False)
+            return
+        named = [
+            f"{model_name(run.model)}, run {run.id}: best {words.percent(run.best_accuracy)}" for run in runs[:NAMED]
+        ]
+        more = [f"and {len(runs) - NAMED:,} more"] if len(runs) > NAMED else []
+        why = "\n".join([*named, *more, "", "Until you leave the app, u brings them back, weights and curves and all."])
+        question = ConfirmDialog(f"Delete {words.several(len(runs), 'run')}?", why, "Delete")
+        self.app.push_screen(question, lambda yes: self.cifar.delete([run.id for run in runs]) if yes else None)
+
+    def action_undo(self) -> None:
+        if self.queue_or_say_why():
+            self.cifar.undo_delete()
+
     def chosen(self) -> list[str]:
         return self.table.chosen
+
+    def chosen_runs(self) -> list[Run]:
+        return [self.cifar.runs[id] for id in self.table.chosen if id in self.cifar.runs]
 
     @on(RecordTable.RowSelected)
     def open_row(self, event: RecordTable.RowSelected) -> None:
@@ -138,6 +228,12 @@ class ResultsScreen(RunsScreen, TableScreen):
             self.app.push_screen(RunPage(event.row_key.value))
 
 
-def has_begun(run: Run) -> bool:
-    """Did it ever train?"""
-    return run.status != "queued" or run.epochs_done > 0 or bool(run.device)
+def about(row: Row) -> list[str]:
+    """What there is to say of the run under the cursor, the most important first."""
+    run, parts = row.run, []
+    if reasons := what_differs(run):
+        parts.append("not as published: " + ", ".join(reasons))
+    if row.seeds and row.seeds.runs > 1:
+        spread = words.mean_and_spread(row.seeds.mean, row.seeds.spread, row.seeds.runs)
+        parts.append(f"{spread} seeds of {recipe_in_words(run.recipe)}")
+    return [*parts, *filter(None, [" ".join(f"#{tag}" for tag in run.tags), run.note])]

@@ -10,9 +10,8 @@ from textual.containers import Horizontal, Vertical
 
 from store.records import Epoch, Run
 from tui import words
-from tui.compare import model_name, recipe_in_words, what_differs
+from tui.compare import model_name, published_accuracy, recipe_in_words, what_differs
 from tui.screens.base import RunsScreen
-from tui.screens.results import published_accuracy
 from tui.widgets.curve import Curve
 from tui.widgets.facts import Facts
 from tui.widgets.table import Column, RecordTable

@@ -145,6 +145,13 @@ class RecordTable(DataTable[Text], Generic[Record]):
         self.move_cursor(row=0)
         self.refresh()
 
+    def lay_out(self, columns: list[Column[Record]]) -> None:
+        """Show other columns of the same records."""
+        self.layout_columns = columns
+        if self._widths:
+            self._widths = self._fit(self.outer_size.width - self.styles.scrollbar_size_vertical)
+            self._rebuild(columns=True)
+
     def redraw(self) -> None:
         """Draw every row again, because something outside the records has changed."""
         self._drawn = {}
