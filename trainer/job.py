@@ -13,10 +13,9 @@ from torch import nn
 
 import zoo
 from store.errors import Problem
-from store.records import Epoch, Run, Step
+from store.records import Epoch, Recipe, Run, Step
 from trainer import checkpoint
-from trainer.data import load
-from trainer.device import keep_freed_memory
+from trainer.data import DataSet, load
 from trainer.engine import Engine, Plan, choose_plan, device_in_words, find_device
 from trainer.environment import environment
 from trainer.loop import fit, steps_of
@@ -34,26 +33,17 @@ class Job:
     """The real `Training` of a run. Made in the thread that trains; raises Problem when the run cannot begin."""
 
     def __init__(self, run: Run, folder: Path, device: str, source: Source) -> None:
-        keep_freed_memory()
         self.run, self.folder = run, folder
         torch_device = find_device(device)
         self.data = load(source, run.recipe.train_limit, run.recipe.test_limit).to(torch_device)
-        network = fresh_network(run.model, run.seed, len(self.data.classes))
-        self.params = sum(parameter.numel() for parameter in network.parameters())
-        check_space(folder, network)
         saved, damaged = checkpoint.newest(folder)
-        plan = Plan.stored(saved["plan"]) if saved else choose_plan(network, run.recipe, torch_device)
-        self.engine = Engine(torch_device, plan, run.recipe.exact)
-        self.engine.begin()
-        network.to(torch_device).to(memory_format=self.engine.layout)
-        self.state = State(
-            network=network,
-            optimizer=optimizer(run.recipe, network.parameters()),
-            tally=Tally.empty(steps_of(self.data.train, run.recipe), like=next(network.parameters())),
-        )
+        plan = Plan.stored(saved["plan"]) if saved else None
+        self.state, self.engine = begin(run.model, run.seed, run.recipe, self.data, torch_device, plan)
+        self.params = sum(parameter.numel() for parameter in self.state.network.parameters())
+        check_space(folder, self.state.network)
         if saved:
             checkpoint.restore(saved, self.state)
-        self.device, self.plan = device_in_words(torch_device), plan.in_words()
+        self.device, self.plan = device_in_words(torch_device), self.engine.plan.in_words()
         self.notice = self._notice(damaged)
         self.environment = environment()
 
@@ -82,6 +72,21 @@ class Job:
             return f"{file} has changed since this run was queued" if file else None
         where = f"it went on after epoch {len(self.state.epochs)}" if self.state.epochs else "it began again"
         return f"{'; '.join(damaged)}: {where}"
+
+
+def begin(
+    model: str, seed: int, recipe: Recipe, data: DataSet, device: torch.device, plan: Plan | None = None
+) -> tuple[State, Engine]:
+    """A training before its first step, and the engine for it: with this plan, else with the best one for the device.
+
+    Called in the thread that trains.
+    """
+    network = fresh_network(model, seed, len(data.classes))
+    engine = Engine(device, plan or choose_plan(network, recipe, device), recipe.exact)
+    engine.begin()
+    network.to(device).to(memory_format=engine.layout)
+    tally = Tally.empty(steps_of(data.train, recipe), like=next(network.parameters()))
+    return State(network=network, optimizer=optimizer(recipe, network.parameters()), tally=tally), engine
 
 
 def fresh_network(model: str, seed: int, classes: int = 10) -> nn.Module:

@@ -20,7 +20,7 @@ from msgspec.structs import replace
 from store.errors import Problem
 from store.records import DatasetName, Epoch, Recipe, Run, Status, Step, summarise
 from store.runs import RunStore
-from trainer.device import wait_without_spinning
+from trainer.device import prepare_process
 from trainer.failure import in_words, is_disk_full, write_log
 from trainer.own import lacking_model, require_model
 from trainer.source import Source
@@ -67,7 +67,6 @@ def opener(source_of: Callable[[Run], Source]) -> Open:
     """Opens real trainings, on the images that `source_of` names for a run."""
 
     def open(run: Run, folder: Path, device: str) -> Training:
-        wait_without_spinning()
         from trainer.job import Job  # imports torch
 
         return Job(run, folder, device, source_of(run))
@@ -107,6 +106,7 @@ class JobQueue:
 
     def start(self) -> None:
         """Start the workers."""
+        prepare_process()
         for worker in self._workers:
             worker.start()
 

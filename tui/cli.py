@@ -18,7 +18,7 @@ from pathlib import Path
 import click
 
 from store.errors import Problem
-from trainer.device import parse_devices
+from trainer.device import parse_devices, prepare_process
 from tui.session import INTERRUPTED, Session, default_home
 from zoo import UnfitModel, UnknownModel
 from zoo.own import add_files, add_installed
@@ -26,7 +26,8 @@ from zoo.own import add_files, add_installed
 log = logging.getLogger("cifar-tui")
 
 COMMANDS = (
-    "models", "train", "resume", "queue", "results", "show", "eval", "predict", "export", "import", "data", "doctor",
+    "models", "train", "resume", "queue", "results", "show", "eval", "predict", "export", "import", "data", "bench",
+    "doctor",
 )  # fmt: skip
 """In the order of the help. Each is the click command of that name in tui/commands/<name>.py; a word that Python keeps
 for itself is written with an underscore behind it there."""
@@ -76,6 +77,7 @@ def program(
     home = home or default_home()
     log_under(home)
     devices = tuple(parse_devices(device))
+    prepare_process()  # own models bring torch
     add_files(model_files)  # before the packages: what is named now goes before what happens to be installed
     notices = tuple(add_installed())
     for notice in notices:

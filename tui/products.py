@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, TypeVar
 from store.errors import Problem, UsageProblem
 from store.records import Epoch, Run, Step
 from store.runs import RunStore, UnknownRun
-from trainer.device import wait_without_spinning
+from trainer.device import prepare_process
 from trainer.export import table as tables
 from trainer.export.place import check_free, make_folder, place
-from tui.compare import changed_file, model_name
+from trainer.own import changed_file
+from tui.commands.results import has_begun
+from tui.compare import model_name
 from tui.report_parts import best_of_each, report_of
 from tui.session import Session
 from tui.tables import models_table, runs_table
@@ -27,11 +29,6 @@ Watch = Callable[[str, Step | None], None]
 """Hears how far a long work is: what is being done, and the step it is in."""
 
 WEB_OF_RUNS = "tensorboard"  # the folder that `tensorboard --logdir` is given
-
-
-def has_begun(run: Run) -> bool:
-    """Has a worker ever taken it, or did it come with weights?"""
-    return run.status != "queued" or run.epochs_done > 0 or bool(run.device)
 
 
 def results_table(store: RunStore, *, runs: Sequence[Run] = (), models: Sequence[str] = (), each: bool) -> tables.Table:
@@ -106,7 +103,7 @@ def weights(
 
         require_onnx()
         check_free(graph, force=force)
-    wait_without_spinning()
+    prepare_process()
     from trainer.export.weights import export_weights  # imports torch
 
     written = export_weights(run, store.folder(run.id), path, which, force=force)
@@ -170,7 +167,7 @@ def _evaluations(
         run for run in best_of_each(runs) if run.model in CARDS and (store.folder(run.id) / "best.safetensors").exists()
     ]
     if candidates:
-        wait_without_spinning()
+        prepare_process()
     for number, run in enumerate(candidates, start=1):
         from trainer.evaluate import evaluate_weights  # imports torch
         from trainer.weights import of_run

@@ -16,6 +16,14 @@ from store.errors import Problem, UsageProblem
 from trainer.cifar10 import reason
 
 
+class Taken(UsageProblem):
+    """Something else is where a product should go."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"{path} is there already: --force replaces it")
+        self.path = path
+
+
 def check_free(path: Path, *, force: bool) -> None:
     """Raises UsageProblem when something is there already (unless `force`), or nothing could be put there."""
     with _explained(path):
@@ -24,7 +32,7 @@ def check_free(path: Path, *, force: bool) -> None:
         if not path.parent.is_dir():
             raise UsageProblem(f"there is no folder {path.parent}")
         if path.exists() and not force:
-            raise UsageProblem(f"{path} is there already: --force replaces it")
+            raise Taken(path)
 
 
 def place(path: Path, data: bytes | str, *, force: bool = False) -> Path:
@@ -42,7 +50,7 @@ def place_folder(path: Path, fill: Callable[[Path], object], *, force: bool = Fa
         if path.exists() and not path.is_dir():
             raise UsageProblem(f"{path} is a file: name a folder")
         if path.exists() and any(path.iterdir()) and not force:
-            raise UsageProblem(f"{path} is there already: --force replaces it")
+            raise Taken(path)
         make_folder(path.parent)
         beside = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
         try:

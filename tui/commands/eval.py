@@ -35,9 +35,9 @@ def eval(session: Session, target: str, model: str | None, last: bool, limit: in
 
     RUN is a run (the beginning of its id is enough), FILE a safetensors file. Computed in fp32 on --device.
     """
-    from trainer.device import wait_without_spinning
+    from trainer.device import prepare_process
 
-    wait_without_spinning()
+    prepare_process()
     from trainer.evaluate import evaluate_weights
 
     which: Which = "last" if last else "best"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
+from store.errors import UsageProblem
 from store.records import Run
 from store.runs import RunStore
 from trainer.export.place import place
@@ -35,9 +36,12 @@ def to(metavar: str, help: str) -> Callable[[Command], Command]:
     return decorate
 
 
-@click.group()
-def export() -> None:
+@click.group(invoke_without_command=True)
+@click.pass_context
+def export(ctx: click.Context) -> None:
     """Take results away: tables, notebooks, weights, logs, event files, a report."""
+    if ctx.invoked_subcommand is None:
+        raise UsageProblem(f"export what? There is {', '.join(export.list_commands(ctx))}")
 
 
 @contextmanager

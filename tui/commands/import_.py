@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from store.errors import UsageProblem
 from store.runs import RunStore
 from tui import words
 from tui.commands.output import print_json, run_in_json
@@ -14,9 +15,12 @@ from tui.products import followed
 from tui.session import Session
 
 
-@click.group("import")
-def import_() -> None:
+@click.group("import", invoke_without_command=True)
+@click.pass_context
+def import_(ctx: click.Context) -> None:
     """Bring in what was trained elsewhere. (Images: cifar-tui data import.)"""
+    if ctx.invoked_subcommand is None:
+        raise UsageProblem("import what? There is weights, as in: cifar-tui import weights FILE --model ID")
 
 
 @import_.command()
@@ -30,9 +34,9 @@ def weights(session: Session, file: Path, model: str | None, as_json: bool) -> N
     It is evaluated here on the test set, and marked as imported: nothing is claimed of its training, and it does not
     stand beside the published figures.
     """
-    from trainer.device import wait_without_spinning
+    from trainer.device import prepare_process
 
-    wait_without_spinning()
+    prepare_process()
     from trainer.importing import import_weights
     from tui.commands.weights_of import of_file
 

@@ -40,9 +40,9 @@ def predict(
     Of each IMAGE (any format that Pillow opens) the square in the middle is made 32×32, as the network sees it. The
     exit status is 1 when a file is no picture.
     """
-    from trainer.device import wait_without_spinning
+    from trainer.device import prepare_process
 
-    wait_without_spinning()
+    prepare_process()
     from trainer.engine import Engine, Plan, find_device
     from trainer.evaluate import classes_of
     from trainer.predict import guesses, seen

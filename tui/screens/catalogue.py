@@ -82,11 +82,12 @@ class CatalogueScreen(TableScreen):
         ### Catalogue
         Every network, in the order of the published table. **Published** is the accuracy of that table,
         **Own best** what your own runs of the same recipe reached (mean ± standard deviation × seeds).
-        Mark networks with space, queue them with `a`.
+        Mark networks with space, queue them with `a`, take them away as notebooks or a table with `e`.
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("a", "queue", "Queue", tooltip="Train the marked networks, or this one, with the published recipe"),
         Binding("t", "train", "Recipe…", tooltip="Choose how to train the marked networks, or this one"),
+        Binding("e", "export", "Take away…", tooltip="The marked networks, or this one, as notebooks or a table"),
         Binding("A", "mark_all", "Mark all", show=False, tooltip="Mark all that the filter shows; again: none"),
     ]
 
@@ -132,6 +133,13 @@ class CatalogueScreen(TableScreen):
 
         if self.queue_or_say_why() and (models := self.table.chosen):
             self.app.push_screen(RecipeDialog(models), self.recipe_chosen)
+
+    def action_export(self) -> None:
+        from tui.screens.export import ExportDialog, offers_of_models
+
+        if models := self.table.chosen:
+            offers = offers_of_models(self.cifar.session, self.cifar.store, models)
+            self.app.push_screen(ExportDialog(offers, self, words.several(len(models), "network")))
 
     def recipe_chosen(self, choice: Choice | None) -> None:
         if choice is not None:

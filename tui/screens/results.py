@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -12,24 +12,19 @@ from textual.widgets import Static
 from store.errors import UsageProblem
 from store.records import Run
 from tui import words
-from tui.background import in_background
 from tui.columns import COLUMNS, USUAL, Row, columns_of
-from tui.compare import model_name, recipe_in_words, what_differs
+from tui.compare import recipe_in_words, what_differs
 from tui.filtering import Test, compile_filter
 from tui.groups import SeedGroups
 from tui.products import has_begun
-from tui.screens.base import RunsScreen
+from tui.screens.marked import MarkedScreen
 from tui.screens.sorting import SortedScreen
 from tui.widgets.table import RecordTable, Sorting, in_order
 
-if TYPE_CHECKING:
-    from tui.screens.labels import Labels
-
 PAGE = 100  # rows; the table of Textual takes seconds for ten thousand
-NAMED = 5  # runs that a question names one by one
 
 
-class ResultsScreen(RunsScreen, SortedScreen):
+class ResultsScreen(MarkedScreen, SortedScreen):
     """Every run that has begun, the newest first."""
 
     filter_hint = "acc>0.9 family:resnet not status:failed tag:baseline …"
@@ -47,23 +42,15 @@ class ResultsScreen(RunsScreen, SortedScreen):
         looked in `family model status data device recipe tag note id`.
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("c", "compare", "Compare", id="compare", tooltip="Curves and settings of the marked runs, side by side"),
-        Binding("t", "label", "Tags", id="label", tooltip="Tags and a note for the marked runs, or this one"),
-        Binding("d,delete", "delete", "Delete", id="delete", tooltip="Delete the marked runs, or this one"),
-        Binding("u", "undo", "Undo", show=False, id="undo", tooltip="Bring back what was deleted last"),
         Binding("v", "columns", "Columns…", show=False, id="columns", tooltip="Choose the columns that are shown"),
         Binding("A", "mark_all", "Mark all", show=False, id="mark-all", tooltip="Mark all of this page; again: none"),
         Binding("p", "pause", "Pause", show=False, id="pause", tooltip="Save the run and set it aside; r goes on"),
         Binding("x", "stop", "Stop", show=False, id="stop", tooltip="End the run; what it learned is kept"),
         Binding("r", "go_on", "Go on", show=False, id="go-on", tooltip="Go on from the last checkpoint"),
         Binding("R", "again", "Again", show=False, id="again", tooltip="Train again from the start, as a new run"),
-        Binding(
-            "right_square_bracket", "turn(1)", "Next page", show=False, key_display="]", id="next-page", tooltip="Further down"
-        ),
-        Binding(
-            "left_square_bracket", "turn(-1)", "Page before", show=False, key_display="[", id="previous-page", tooltip="Further up"
-        ),
-    ]  # fmt: skip
+        Binding("]", "turn(1)", "Next page", show=False, id="next-page", tooltip="Further down"),
+        Binding("[", "turn(-1)", "Page before", show=False, id="previous-page", tooltip="Further up"),
+    ]
 
     def __init__(self) -> None:
         super().__init__()
@@ -167,58 +154,8 @@ class ResultsScreen(RunsScreen, SortedScreen):
 
         self.app.push_screen(ColumnsDialog(COLUMNS, self.columns, USUAL), chosen)
 
-    def action_compare(self) -> None:
-        from tui.screens.comparison import ComparisonPage
-
-        if len(ids := self.table.chosen) > 1:
-            self.app.push_screen(ComparisonPage(ids))
-        else:
-            self.notify("Mark two or more runs with space, then compare them.", severity="warning")
-
-    def action_label(self) -> None:
-        from tui.screens.labels import LabelDialog
-
-        if self.queue_or_say_why() and (runs := self.chosen_runs()):
-            self.app.push_screen(LabelDialog(runs), lambda labels: self.label(runs, labels))
-
-    def label(self, runs: list[Run], labels: Labels | None) -> None:
-        """Give runs their labels, which takes a write to the disk for each."""
-        queue = self.cifar.queue
-        if labels is None or queue is None:
-            return
-
-        def label_all() -> None:
-            for run in runs:
-                queue.label(run.id, labels.tags_of(run), labels.note_of(run))
-
-        self.cifar.unfinished.append(in_background(self, "labelling", label_all))
-
-    def action_delete(self) -> None:
-        from tui.screens.confirm import ConfirmDialog
-
-        if self.queue_or_say_why() is None or not (runs := self.chosen_runs()):
-            return
-        if busy := [run for run in runs if run.status in {"running", "queued"}]:
-            names = words.listing([f"{model_name(run.model)} ({run.id})" for run in busy[:NAMED]])
-            self.notify(f"Stop what trains or waits before you delete it: {names}", severity="warning", markup=False)
-            return
-        named = [
-            f"{model_name(run.model)}, run {run.id}: best {words.percent(run.best_accuracy)}" for run in runs[:NAMED]
-        ]
-        more = [f"and {len(runs) - NAMED:,} more"] if len(runs) > NAMED else []
-        why = "\n".join([*named, *more, "", "Until you leave the app, u brings them back, weights and curves and all."])
-        question = ConfirmDialog(f"Delete {words.several(len(runs), 'run')}?", why, "Delete")
-        self.app.push_screen(question, lambda yes: self.cifar.delete([run.id for run in runs]) if yes else None)
-
-    def action_undo(self) -> None:
-        if self.queue_or_say_why():
-            self.cifar.undo_delete()
-
     def chosen(self) -> list[str]:
         return self.table.chosen
-
-    def chosen_runs(self) -> list[Run]:
-        return [self.cifar.runs[id] for id in self.table.chosen if id in self.cifar.runs]
 
     @on(RecordTable.RowSelected)
     def open_row(self, event: RecordTable.RowSelected) -> None:
