@@ -14,7 +14,6 @@ from pathlib import Path
 from store.errors import Problem, UsageProblem
 from store.records import DatasetName
 from trainer.cifar10 import FILES, FOLDER, TOTAL_BYTES, Progress, damage, faults, reason
-from trainer.unpack import copy, unpack
 
 THREE_WAYS = (
     "`cifar-tui data download` fetches it, `cifar-tui data import PATH` takes a tar.gz or a folder, "
@@ -83,6 +82,8 @@ def import_from(path: Path, source: Source, progress: Progress | None = None) ->
     """
     if source.folder is None:
         raise UsageProblem("the synthetic images need no import: name a folder with --data, or leave --data away")
+    from trainer.unpack import copy, unpack  # tarfile and gzip, which nothing else needs
+
     try:
         is_folder = path.is_dir()
         if not is_folder and not path.is_file():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -16,15 +17,26 @@ from store.errors import Problem
 from store.records import Run
 from store.runs import RunStore
 from trainer.queue import JobQueue, Tell
+from tui.background import in_background
 from tui.deleting import DeletingApp
+from tui.estimate import device_in_words
 from tui.following import BETWEEN_LOOKS
 from tui.guard import LOG_NAME, guarded_stderr
+from tui.screens.base import AppScreen
 from tui.screens.catalogue import CatalogueScreen
 from tui.session import Session
 
 MakeQueue = Callable[[Tell], JobQueue]
 MOVES = ("cursor_", "page_", "scroll", "leave")  # actions that the palette does not list
 PATIENCE = 10.0  # seconds that leaving may wait for runs that are just being queued
+
+
+def settle() -> None:
+    """Collect garbage again, but never look again at what is there now: with many stored runs that would take long
+    enough for a key to wait."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()
 
 
 def later(module: str, name: str) -> Callable[[], Screen[None]]:
@@ -44,6 +56,7 @@ class CifarApp(DeletingApp):
     }
     DEFAULT_MODE = "catalogue"
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide"), (150, "-roomy")]  # noqa: RUF012 (Textual does not declare a ClassVar)
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (40, "-tall")]  # noqa: RUF012 (as above)
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("1", "mode('catalogue')", "Catalogue", show=False, id="catalogue", tooltip="Every network"),
         Binding("2", "mode('queue')", "Queue", show=False, id="queue", tooltip="What trains and what waits"),
@@ -64,17 +77,25 @@ class CifarApp(DeletingApp):
         super().__init__(store, session.home)
         self.session = session
         self.source = session.source  # of the runs that are queued next
+        self.device = ""  # what runs call the device that trains here, once that is known
         self.queue = make_queue(self.tell) if store.writable else None
 
     def on_mount(self) -> None:
         self.remember_theme()
         self.empty_trash()
+        self.call_after_refresh(settle)
         if self.queue is None:
             self.set_interval(BETWEEN_LOOKS, self.follow_owner)
         else:
             self.call_after_refresh(self.start_queue)  # the first frame comes before torch
+        in_background(self, "devices", partial(device_in_words, self.session.devices), self.device_known)
         for notice in (*self.store.notices, *self.session.notices, *self.faults):
             self.notify(notice, severity="warning", timeout=20, markup=False)
+
+    def device_known(self, device: str) -> None:
+        self.device = device
+        if isinstance(self.screen, AppScreen):
+            self.screen.news()
 
     def start_queue(self) -> None:
         """Start the workers, and go on with what waited."""

@@ -25,7 +25,7 @@ class ConfiguredApp(FollowingApp):
         self.faults = list(self.config.faults)
         for theme in THEMES:
             self.register_theme(theme)
-        self.theme = self._first_theme()
+        self.begin_with(self._first_theme())
         self.set_keymap(dict(self.config.keys))
 
     def _first_theme(self) -> str:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+from pathlib import Path
+
 from store.errors import Problem
 from store.records import Run
+from store.runs import RunStore
 from trainer.queue import JobQueue
 from tui import words
 from tui.background import in_background
@@ -14,16 +18,19 @@ class DeletingApp(ConfiguredApp):
     """What was deleted lies in the store's trash until the app ends; the last deletion is undone first."""
 
     queue: JobQueue | None
-    deleted: list[list[str]]  # the ids of each deletion, the last one last
+
+    def __init__(self, store: RunStore, home: Path) -> None:
+        super().__init__(store, home)
+        self.deleted: list[list[str]] = []  # the ids of each deletion, the last one last
 
     def empty_trash(self) -> None:
-        """Delete for good. What a killed app left there was meant to be deleted, too."""
+        """Delete for good: when the app ends, and when it begins, for what a killed app left there was deleted, too."""
         self.deleted = []
         if self.store.writable:
             try:
                 self.store.empty_trash()
             except Problem as problem:
-                self.notify(str(problem), severity="warning", markup=False)
+                logging.getLogger("cifar-tui").warning("the trash is not empty: %s", problem)
 
     def delete(self, ids: list[str]) -> None:
         """Set runs aside, in the background: many of them take a moment."""

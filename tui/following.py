@@ -10,7 +10,6 @@ import logging
 from collections.abc import Iterable
 from time import monotonic
 
-from textual.app import App
 from textual.reactive import var
 from textual.timer import Timer
 
@@ -20,12 +19,13 @@ from store.runs import RunStore
 from tui import words
 from tui.compare import model_name
 from tui.messages import Mailbox, News
+from tui.styled import StyledApp
 
 BETWEEN_NEWS = 0.25  # seconds: how often the mailbox is emptied at most
 BETWEEN_LOOKS = 1.0  # seconds: how often the store of another process is read
 
 
-class FollowingApp(App[None]):
+class FollowingApp(StyledApp):
     """Keeps `runs` and `steps` as new as they can be, and says when a run ends."""
 
     runs: var[dict[str, Run]] = var(dict)  # every run by its id, oldest first

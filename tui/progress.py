@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 from store.records import Run, Step
+from tui import words
 
 IMAGES = 50_000  # of the training set
 TEST_SHARE = 0.1  # of an epoch that counts as its evaluation in the bars
@@ -38,3 +41,16 @@ def seconds_per_epoch(run: Run, speed: float | None) -> float | None:
     if run.epochs_done:
         return run.seconds / run.epochs_done
     return (run.recipe.train_limit or IMAGES) / speed / (1 - TEST_SHARE) if speed else None
+
+
+def now() -> datetime:
+    """The local time. A test may put another function in its place."""
+    return datetime.now()
+
+
+def end(seconds: float | None) -> str:
+    """The time of day at which something will be over that takes so long: `17:40`."""
+    if seconds is None:
+        return words.NOTHING
+    moment = now()
+    return words.clock(moment + timedelta(seconds=seconds), moment)

@@ -28,15 +28,7 @@ from store import files
 CONFIG_NAME = "config.toml"
 LAYOUT_NAME = "layout.json"
 
-ACTIONS = frozenset(
-    """
-    quit help scroll-help-down scroll-help-up catalogue queue results
-    up down page-up page-down first last open mark filter reset back cancel
-    pause stop go-on again
-    sort columns label delete undo compare next-page previous-page
-    curves classes mistakes details metric smooth log-axis axis
-    """.split()
-)
+ACTIONS: frozenset[str] = frozenset()
 """Every action whose key can be changed: the ids of the app's bindings."""
 
 Kind = TypeVar("Kind")

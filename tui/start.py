@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 
 import click
@@ -20,6 +21,7 @@ def start_app(session: Session) -> int:
     """
     if not (sys.stdin.isatty() and sys.stderr.isatty()):  # Textual reads from the one and draws to the other
         raise UsageProblem("the app needs a terminal; cifar-tui --help lists the commands that do without")
+    gc.disable()  # all that is made before the first frame stays; the app collects again from then on
     try:
         store = RunStore.open(session.home)
     except StoreInUse:

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from store.records import Run, Status
+
+if TYPE_CHECKING:
+    from tui.estimate import Estimate
 
 NOTHING = "–"
 
@@ -80,6 +85,11 @@ def size(bytes: float) -> str:
     return f"{bytes / 1000:.1f} GB"
 
 
+def used(bytes: float, total: float) -> str:
+    """`6.1 of 15.6 GB`. Units of 1000."""
+    return f"{bytes / 1e9:.1f} of {total / 1e9:.1f} GB"
+
+
 def weights_size(params: int | None) -> str:
     """What the parameters weigh as float32, four bytes each: 62006 → `0.25 MB`."""
     if params is None:
@@ -112,6 +122,18 @@ def time_left(seconds: float | None) -> str:
     if minutes < 48 * 60:
         return f"{minutes // 60}h {minutes % 60:02d}m"
     return f"{minutes // 1440}d {minutes % 1440 // 60}h"
+
+
+def estimate(time: Estimate | None) -> str:
+    """A run's length to come: `3h 20m`, or `~3h 20m` when it is guessed from other networks."""
+    return NOTHING if time is None else ("" if time.measured else "~") + time_left(time.seconds)
+
+
+def clock(moment: datetime, now: datetime) -> str:
+    """When something will be: `17:40`, `Tue 04:10` within a week, else `14 Mar 04:10`."""
+    if moment.date() == now.date():
+        return f"{moment:%H:%M}"
+    return f"{moment:%a %H:%M}" if moment - now < timedelta(days=6) else f"{moment.day} {moment:%b %H:%M}"
 
 
 def speed(images_per_second: float | None) -> str:

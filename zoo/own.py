@@ -13,13 +13,17 @@ packages, which nobody named now, are read only: their code runs when one of the
 from __future__ import annotations
 
 import ast
+import sys
 import warnings
 from collections.abc import Iterable
-from importlib.metadata import EntryPoint, entry_points
 from importlib.util import decode_source, find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from zoo.catalogue import CARDS, OWN, Card, OwnFile, UnfitModel
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 GROUP = "cifar_tui.models"
 """The entry points by which a package offers models: each names a module, or one factory as `module:factory`."""
@@ -58,6 +62,10 @@ def add_installed() -> list[str]:
 
     Returns a line about each package that cannot be read and was left out.
     """
+    if not _is_offered():
+        return []
+    from importlib.metadata import entry_points  # as slow to import as all of the zoo
+
     try:
         offers = sorted(entry_points(group=GROUP), key=lambda offer: offer.value)
     except Exception as error:  # whatever a broken installation raises must not break ours
@@ -73,6 +81,24 @@ def add_installed() -> list[str]:
         else:
             CARDS.update({card.id: card for card in cards})
     return notices
+
+
+def _is_offered() -> bool:
+    """Does the installation of any package name our group? A look at the files that decide it, for a quick start."""
+    for folder in map(Path, sys.path):
+        try:
+            packages = [entry for entry in folder.iterdir() if entry.suffix in {".dist-info", ".egg-info"}]
+        except OSError:  # a zip file, or a folder that is not there
+            if folder.is_file():
+                return True  # let importlib look into it
+            continue
+        for package in packages:
+            try:
+                if GROUP.encode() in (package / "entry_points.txt").read_bytes():
+                    return True
+            except OSError:
+                continue
+    return False
 
 
 def read(path: Path, module: str | None = None) -> OwnFile:

@@ -30,6 +30,7 @@ class MemoryStore(RunStore):
         self.home, self.writable = home, writable
         self.by_id = {run.id: run for run in runs}
         self.lines: dict[str, list[Epoch]] = {}
+        self.trash: dict[str, Run] = {}
         self._ids = (f"n{number:03}" for number in itertools.count(1))
 
     @property
@@ -59,6 +60,20 @@ class MemoryStore(RunStore):
 
     def remove(self, id: str) -> None:
         del self.by_id[id]
+
+    def label(self, id: str, tags: Sequence[str], note: str) -> Run:
+        self.by_id[id] = replace(self.by_id[id], tags=tuple(tags), note=note)
+        return self.run(id)
+
+    def set_aside(self, ids: Sequence[str]) -> None:
+        self.trash |= {id: self.by_id.pop(id) for id in ids}
+
+    def bring_back(self, ids: Sequence[str]) -> list[Run]:
+        self.by_id |= {id: self.trash.pop(id) for id in ids}
+        return [self.run(id) for id in ids]
+
+    def empty_trash(self) -> None:
+        self.trash = {}
 
     def runs(self) -> list[Run]:
         return [self.run(id) for id in list(self.by_id)]

@@ -158,11 +158,11 @@ async def test_where_there_is_room_the_row_under_the_cursor_is_told_about(workbe
 async def test_columns_give_way_when_it_gets_narrow_and_come_back(workbench: MakeWorkbench) -> None:
     bench = workbench()
     async with bench.app.run_test(size=(160, 50)) as pilot:
-        assert len(table_of(bench).columns) == 7
+        assert len(table_of(bench).columns) == 8
         await pilot.resize_terminal(40, 24)
         await until(pilot, lambda: len(table_of(bench).columns) < 4)
         await pilot.resize_terminal(160, 50)
-        await until(pilot, lambda: len(table_of(bench).columns) == 7)
+        await until(pilot, lambda: len(table_of(bench).columns) == 8)
 
 
 async def test_the_question_mark_shows_help_and_hides_it(workbench: MakeWorkbench) -> None:

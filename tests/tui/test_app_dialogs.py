@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import Input, OptionList
+from textual.screen import Screen
+from textual.widgets import Input, OptionList, Select
 
 from store.errors import Problem
 from store.records import Recipe
 from tests.tui.conftest import MakeWorkbench
-from tests.tui.scripted import Workbench, until
+from tests.tui.scripted import Workbench, done, until
 from trainer.cifar10 import Progress
+from trainer.recipes import PRESETS
 from trainer.source import Source
 from tui.screens.data import DataDialog
 from tui.screens.recipe import FieldRow, RecipeDialog
@@ -38,17 +41,62 @@ def remark(form: RecipeDialog, field: str) -> str:
     return str(row.query_one(".remark").render())
 
 
+def time(form: Screen[Any]) -> str:
+    return str(form.query_one("#time").render())
+
+
 async def test_the_form_queues_seeds_and_changes_of_the_recipe(workbench: MakeWorkbench) -> None:
     bench = workbench()
     async with bench.app.run_test(size=SMALL) as pilot:
         form = await open_form(bench, pilot)
-        await pilot.press("end", "backspace", "2", "tab", "end", *["backspace"] * 3, "3", "enter")
+        await pilot.press(
+            "end", "backspace", "2", "tab", "end", "backspace", "5", "tab", "end", *["backspace"] * 3, "3", "enter"
+        )
         await until(pilot, lambda: len(bench.app.runs) == 2)
         assert not form.is_attached
         assert [(run.seed, run.recipe) for run in bench.app.runs.values()] == [
-            (0, Recipe(epochs=3)),
-            (1, Recipe(epochs=3)),
+            (5, Recipe(epochs=3)),
+            (6, Recipe(epochs=3)),
         ]
+
+
+async def test_the_form_says_how_long_all_of_it_takes(workbench: MakeWorkbench) -> None:
+    runs = [done("a1", "lenet", 0.7, device="CPU", seconds=2000.0)]
+    bench = workbench(runs)
+    async with bench.app.run_test(size=SMALL) as pilot:
+        await until(pilot, lambda: bench.app.device == "CPU")
+        form = await open_form(bench, pilot)
+        assert time(form) == "about 33m 20s in all"
+        fill_in(form, "epochs", "20")
+        fill_in(form, "seeds", "3")
+        await until(pilot, lambda: time(form) == "about 10m 00s in all")
+        await pilot.press("escape", "space", "space", "t")
+        await until(pilot, lambda: isinstance(bench.app.screen, RecipeDialog) and bench.app.screen is not form)
+        assert time(bench.app.screen).endswith("in all, guessed from other networks")
+
+
+async def test_without_a_run_on_this_device_the_form_does_not_guess(workbench: MakeWorkbench) -> None:
+    bench = workbench([done("a1", "lenet", 0.7, device="NVIDIA H100")])
+    async with bench.app.run_test(size=SMALL) as pilot:
+        await until(pilot, lambda: bench.app.device == "CPU")
+        form = await open_form(bench, pilot)
+        assert time(form) == "how long that takes is known after a first run on this device"
+
+
+async def test_a_preset_fills_the_fields_and_says_in_a_line_what_it_is(
+    workbench: MakeWorkbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(PRESETS, "short", Recipe(name="short", epochs=7, augmentation="none"))
+    bench = workbench()
+    async with bench.app.run_test(size=SMALL) as pilot:
+        form = await open_form(bench, pilot)
+        assert "200 epochs" in str(form.query_one("#preset").render())
+        form.query_one(Select).value = "short"
+        await until(pilot, lambda: str(form.query_one("#preset").render()) == "epochs 7, no augmentation")
+        fill_in(form, "epochs", "8")
+        await until(pilot, lambda: remark(form, "epochs") == "short: 7")
+        await pilot.press("ctrl+r")
+        await until(pilot, lambda: str(form.query_one("#sum").render()) == "1 run: short")
 
 
 async def test_every_field_is_checked_as_one_types(workbench: MakeWorkbench) -> None:
@@ -61,13 +109,14 @@ async def test_every_field_is_checked_as_one_types(workbench: MakeWorkbench) -> 
             ("schedule", "linear", "constant or cosine"),
             ("exact", "perhaps", "true or false"),
             ("seeds", "0", "a whole number from 1 to 1,000"),
+            ("first_seed", "-1", "a whole number from 0 to 2,147,483,648"),
         ]:
             fill_in(form, field, text)
             await pilot.pause()
             assert remark(form, field) == complaint
         await pilot.press("enter")
         assert bench.app.screen is form, "what is wrong is not queued"
-        assert "5 fields to mend" in str(form.query_one("#sum").render())
+        assert "6 fields to mend" in str(form.query_one("#sum").render())
 
 
 async def test_the_difference_to_the_preset_is_shown(workbench: MakeWorkbench) -> None:

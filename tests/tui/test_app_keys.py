@@ -11,12 +11,16 @@ from tests.tui.scripted import done, until
 from tui.app import CifarApp
 from tui.screens.catalogue import CatalogueScreen
 from tui.screens.data import DataDialog
+from tui.screens.log import LogPage
 from tui.screens.model import ModelPage
 from tui.screens.queue import QueueScreen
 from tui.screens.recipe import RecipeDialog
 from tui.screens.results import ResultsScreen
 from tui.screens.run import RunPage
+from tui.screens.scatter import ScatterScreen
+from tui.screens.sorting import SortDialog, SortedScreen
 from tui.widgets.filter import FilterLine
+from tui.widgets.keys import KeyLine
 from tui.widgets.live import LiveCard
 from tui.widgets.table import RecordTable
 
@@ -27,6 +31,10 @@ OURS = (
     ResultsScreen,
     ModelPage,
     RunPage,
+    LogPage,
+    ScatterScreen,
+    SortedScreen,
+    SortDialog,
     RecipeDialog,
     DataDialog,
     FilterLine,
@@ -45,25 +53,71 @@ def test_every_binding_has_a_tooltip_and_an_action_that_exists(owner: type) -> N
             assert hasattr(owner, f"action_{name}"), binding
 
 
-@pytest.mark.parametrize("screen", [screen for screen in OURS if hasattr(screen, "compose_body")])
+@pytest.mark.parametrize("screen", [screen for screen in OURS if "HELP" in vars(screen)])
 def test_every_screen_explains_itself(screen: type) -> None:
     assert vars(screen)["HELP"].strip()
 
 
 @pytest.mark.parametrize("mode", ["1", "2", "3"])
-async def test_the_footer_fits_at_eighty_columns(workbench: MakeWorkbench, mode: str) -> None:
+async def test_the_keys_fit_at_eighty_columns(workbench: MakeWorkbench, mode: str) -> None:
     bench = workbench([done("a1", "lenet", 0.7)])
     async with bench.app.run_test(size=(80, 24)) as pilot:
         await pilot.press(mode)
-        await until(pilot, lambda: bench.app.screen.query("FooterKey"))
-        assert bench.app.screen.query("FooterKey").last().region.right <= 80
+        line = bench.app.screen.query_one(KeyLine)
+        await until(pilot, lambda: line.hints)
+        assert len(str(line.render())) <= 81, "a space follows the last"
+        assert str(line.render()).endswith("? Help q Quit ")
+
+
+async def test_where_there_is_no_room_help_and_quit_stay(workbench: MakeWorkbench) -> None:
+    bench = workbench()
+    async with bench.app.run_test(size=(30, 24)) as pilot:
+        line = bench.app.screen.query_one(KeyLine)
+        await until(pilot, lambda: line.hints)
+        assert str(line.render()).endswith("? Help q Quit ")
+        assert len(str(line.render()).rstrip()) <= 30
+
+
+async def test_a_key_in_the_line_can_be_clicked_and_has_a_tooltip(workbench: MakeWorkbench) -> None:
+    bench = workbench()
+    async with bench.app.run_test(size=(80, 24)) as pilot:
+        line = bench.app.screen.query_one(KeyLine)
+        await until(pilot, lambda: line.hints)
+        place = str(line.render()).index("Mark")
+        await pilot.hover(KeyLine, offset=(place, 0))
+        assert "take its mark away" in str(line.tooltip)
+        await pilot.click(KeyLine, offset=(place, 0))
+        table = bench.app.screen.query_one(RecordTable)
+        await until(pilot, lambda: table.marked == {"lenet"})
+
+
+async def test_keys_of_a_group_share_a_word(workbench: MakeWorkbench) -> None:
+    bench = workbench()
+    async with bench.app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("2")
+        line = bench.app.screen.query_one(KeyLine)
+        await until(pilot, lambda: line.hints)
+        assert " KJ Move " in str(line.render())
 
 
 async def test_the_palette_lists_every_action_of_the_screen(workbench: MakeWorkbench) -> None:
     bench = workbench()
     async with bench.app.run_test(size=(80, 24)):
         titles = {command.title for command in bench.app.get_system_commands(bench.app.screen)}
-        assert {"Queue", "Recipe…", "Mark", "Mark all", "Filter", "Open", "Help", "Quit", "Theme", "Results"} <= titles
+        assert {
+            "Queue",
+            "Recipe…",
+            "Sort",
+            "Plot",
+            "Mark",
+            "Mark all",
+            "Filter",
+            "Open",
+            "Help",
+            "Quit",
+            "Theme",
+            "Results",
+        } <= titles
 
 
 async def test_the_palette_opens_with_control_p_and_acts(workbench: MakeWorkbench) -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 from textual.pilot import Pilot
+from textual.widgets import Log
 
 from store.records import Run
 from tests.tui.conftest import MakeWorkbench
 from tests.tui.scripted import Workbench, done, epoch, step, until
+from tui.screens.log import LogPage
 from tui.screens.queue import QueueScreen
 from tui.screens.run import RunPage
+from tui.widgets.device import DevicePanel
 from tui.widgets.live import LiveCard, sparkline
 from tui.widgets.table import RecordTable
 
@@ -155,6 +158,83 @@ async def test_what_cannot_be_done_is_said_in_a_toast(workbench: MakeWorkbench) 
         bench.app.clear_notifications()
         await pilot.press("r")
         await until(pilot, lambda: any("nothing left" in toast.message for toast in bench.app._notifications))
+
+
+async def test_the_card_says_how_long_and_until_when_and_the_line_below_for_all(workbench: MakeWorkbench) -> None:
+    measured = done("a1", "vgg11", 0.9, device="CPU", seconds=7200.0)
+    bench = workbench([measured, *waiting_runs()[:2]])
+    async with bench.app.run_test(size=(80, 24)) as pilot:
+        screen = await open_queue(bench, pilot)
+        training = bench.trainings["w0"]
+        for number in range(1, 101):
+            training.handed.put(epoch(number))
+        training.handed.put(step(101, 0))
+        await until(pilot, lambda: bench.app.runs["w0"].epochs_done == 100)
+        await until(pilot, lambda: "left 19m 10s   ends 12:19" in str(screen.query_one(LiveCard).render()))
+        await until(pilot, lambda: "2h 19m left in all, done 14:19" in str(screen.query_one("#count").render()))
+        assert "1 run training · 1 waiting" in str(screen.query_one("#count").render())
+
+
+async def test_what_is_unknown_is_said_and_not_counted(workbench: MakeWorkbench) -> None:
+    bench = workbench(waiting_runs())
+    async with bench.app.run_test(size=(80, 24)) as pilot:
+        screen = await open_queue(bench, pilot)
+        await until(pilot, lambda: str(screen.query_one("#count").render()).endswith("left · 3 of unknown length"))
+        assert "3 waiting" in str(screen.query_one("#count").render())
+
+
+async def test_a_tall_screen_shows_curves_with_their_highest_and_lowest_value(workbench: MakeWorkbench) -> None:
+    bench = workbench(waiting_runs()[:1])
+    async with bench.app.run_test(size=(160, 50)) as pilot:
+        screen = await open_queue(bench, pilot)
+        for number in range(1, 6):
+            bench.trainings["w0"].handed.put(epoch(number, number / 10))
+        await until(pilot, lambda: "test accuracy, epochs 1 to 5" in str(screen.query_one(LiveCard).render()))
+        card = str(screen.query_one(LiveCard).render())
+        assert "50.00%" in card
+        assert "10.00%" in card
+        bench.trainings["w0"].handed.put(step(6, 100, loss=1.75))
+        await until(pilot, lambda: "train loss, epochs 1 to 6" in str(screen.query_one(LiveCard).render()))
+        assert "1.7500" in str(screen.query_one(LiveCard).render()), "the loss of the epoch that is under way"
+
+
+async def test_capital_c_clears_what_has_ended(workbench: MakeWorkbench) -> None:
+    bench = workbench(waiting_runs()[:2])
+    async with bench.app.run_test(size=(80, 24)) as pilot:
+        screen = await open_queue(bench, pilot)
+        await pilot.press("x")
+        await until(pilot, lambda: order(screen) == ["w0"])
+        await pilot.press("C")
+        await until(pilot, lambda: order(screen) == [])
+        assert status(bench, "w0") == "stopped", "it is still among the results"
+
+
+async def test_l_shows_the_log_which_follows_the_run(workbench: MakeWorkbench) -> None:
+    bench = workbench(waiting_runs()[:1])
+    folder = bench.store.folder("w0")
+    folder.mkdir(parents=True)
+    async with bench.app.run_test(size=(80, 24)) as pilot:
+        await open_queue(bench, pilot)
+        await pilot.press("l")
+        await until(pilot, lambda: isinstance(bench.app.screen, LogPage))
+        log = bench.app.screen.query_one(Log)
+        await until(pilot, lambda: any("queued: LeNet" in line for line in log.lines))
+        bench.trainings["w0"].handed.put(epoch(1, 0.4))
+        await until(pilot, lambda: any("test  40.00%" in line for line in log.lines))
+        bench.trainings["w0"].handed.put(RuntimeError("the cat ate it"))
+        await until(pilot, lambda: any("failed: RuntimeError: the cat ate it" in line for line in log.lines))
+        await until(pilot, lambda: any("Traceback" in line for line in log.lines), "the log file is read, too")
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(bench.app.screen, QueueScreen))
+
+
+async def test_the_machine_is_read_while_the_queue_is_seen(workbench: MakeWorkbench) -> None:
+    bench = workbench()
+    async with bench.app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("2")
+        panel = bench.app.screen.query_one(DevicePanel)
+        await until(pilot, lambda: "6.1 of 15.6 GB" in str(panel.render()))
+        assert " 87%" in str(panel.render())
 
 
 async def test_closing_saves_what_trains_and_names_it(workbench: MakeWorkbench) -> None:

@@ -57,8 +57,11 @@ CASES: dict[str, tuple[Prepare, list[str]]] = {
     "catalogue": (nothing, ["space", "j", "space"]),
     "catalogue-filter": (nothing, ["slash", *"dense k=1"]),
     "catalogue-help": (nothing, ["question_mark"]),
+    "catalogue-sorted": (nothing, ["s", "j", "j", "j", "enter"]),
+    "sort": (nothing, ["s"]),
+    "plot": (nothing, ["j", "p"]),
     "model": (nothing, ["enter"]),
-    "recipe": (nothing, ["t", "tab", "end", "backspace", "x"]),
+    "recipe": (nothing, ["t", "tab", "tab", "end", "backspace", "x"]),
     "queue": (train, ["2"]),
     "queue-empty": (nothing, ["2"]),
     "results": (nothing, ["3"]),
@@ -68,7 +71,7 @@ CASES: dict[str, tuple[Prepare, list[str]]] = {
 
 def shown(case: str, size: tuple[int, int]) -> bool:
     """The roomy size is worth its time only where it shows something else."""
-    return size == SIZES[0] or case not in {"catalogue-filter", "recipe", "queue-empty"}
+    return size == SIZES[0] or case not in {"catalogue-filter", "recipe", "queue-empty", "sort"}
 
 
 def screen_text(bench: Workbench) -> str:

@@ -9,12 +9,12 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
-from textual.widgets import Footer
 
 from store.errors import Problem
 from trainer.queue import JobQueue
 from tui.widgets.bar import TopBar
 from tui.widgets.filter import FilterLine
+from tui.widgets.keys import KeyLine
 from tui.widgets.table import AnyTable
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class AppScreen(Screen[None]):
     def compose(self) -> ComposeResult:
         yield TopBar(self.app.current_mode)
         yield from self.compose_body()
-        yield Footer(show_command_palette=False, compact=True)
+        yield KeyLine()
 
     def compose_body(self) -> ComposeResult:
         """What stands between the top line and the footer."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
@@ -11,15 +12,17 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.widgets import Static
 
-from store.records import Recipe
+from store.records import Recipe, Run
+from trainer.recipes import PRESETS
 from trainer.source import Source
 from tui import words
 from tui.background import in_background
 from tui.compare import OwnBest, model_name, own_bests
-from tui.screens.base import TableScreen
+from tui.estimate import Estimate, Paces
+from tui.screens.sorting import SortedScreen
 from tui.widgets.filter import matches
 from tui.widgets.preview import Preview
-from tui.widgets.table import Cell, Column, RecordTable
+from tui.widgets.table import Cell, Column, RecordTable, Sorting, in_order
 from zoo import CARDS, Card
 
 if TYPE_CHECKING:
@@ -31,8 +34,28 @@ class Row:
     """A network as the catalogue shows it."""
 
     card: Card
-    begins_family: bool  # the first row of its family among those that are shown
+    begins_family: bool  # its family is named: in the published order only in the first of its rows
     own: OwnBest | None
+    time: Estimate | None  # a run of the published recipe on this device
+
+    @property
+    def searched(self) -> str:
+        """The text in which a filter looks for it."""
+        return f"{self.card.name} {self.card.id} {self.card.family} {self.card.config} {self.card.year or ''}"
+
+
+def rows_of(runs: Collection[Run], device: str) -> dict[str, Row]:
+    """Every network in the published order, with what own runs tell of it."""
+    bests, paces = own_bests(runs), Paces(runs, device)
+    recipe = PRESETS["published"]
+    return {id: Row(card, True, bests.get(id), paces.run(id, recipe)) for id, card in CARDS.items()}
+
+
+def grouped(rows: Mapping[str, Row]) -> dict[str, Row]:
+    """A family is named once, in its first row."""
+    families = [row.card.family for row in rows.values()]
+    begins = [place == 0 or families[place - 1] != family for place, family in enumerate(families)]
+    return {id: replace(row, begins_family=first) for (id, row), first in zip(rows.items(), begins, strict=True)}
 
 
 def name(row: Row, width: int) -> Cell:
@@ -52,7 +75,12 @@ def parameters(row: Row, width: int) -> str:
 
 
 def published(row: Row, width: int) -> str:
-    return words.percent(row.card.published.accuracy if row.card.published else None)
+    return words.percent(accuracy(row.card))
+
+
+def accuracy(card: Card) -> float | None:
+    """What the published table says."""
+    return card.published.accuracy if card.published else None
 
 
 def own(row: Row, width: int) -> str:
@@ -63,18 +91,35 @@ def own(row: Row, width: int) -> str:
     return spread if fits else words.mean_and_spread(row.own.mean, row.own.spread, row.own.runs, digits=1)
 
 
+def time(row: Row, width: int) -> Cell:
+    return words.estimate(row.time), "plain" if row.time and row.time.measured else "quiet"
+
+
 COLUMNS: list[Column[Row]] = [
-    Column("name", "Model", 26, name, rank=0, roomy=38),
-    Column("family", "Family", 13, family, rank=6),
-    Column("params", "Params", 6, parameters, rank=3, roomy=10, justify="right"),
-    Column("macs", "MACs", 6, lambda row, _: words.short_count(row.card.macs), rank=4, justify="right"),
-    Column("published", "Published", 6, published, rank=1, roomy=9, justify="right", short="Publ."),
-    Column("own", "Own best", 12, own, rank=2, roomy=15, justify="right"),
-    Column("year", "Year", 4, lambda row, _: str(row.card.year or words.NOTHING), rank=5, justify="right"),
+    Column("name", "Model", 26, name, rank=0, roomy=38, order=lambda row: f"{row.card.name} {row.card.config}".lower()),
+    Column("family", "Family", 13, family, rank=7, order=lambda row: row.card.family),
+    Column("params", "Params", 6, parameters, 3, 10, "right", order=lambda row: row.card.params),
+    Column(
+        "macs", "MACs", 6, lambda row, _: words.short_count(row.card.macs), 4, 0, "right", "", lambda r: r.card.macs
+    ),
+    Column("published", "Published", 6, published, 1, 9, "right", "Publ.", lambda row: accuracy(row.card), falls=True),
+    Column("own", "Own best", 12, own, 2, 15, "right", order=lambda row: row.own and row.own.mean, falls=True),
+    Column("time", "Time here", 8, time, 5, 9, "right", "Time", lambda row: row.time and row.time.seconds),
+    Column(
+        "year",
+        "Year",
+        4,
+        lambda row, _: str(row.card.year or words.NOTHING),
+        6,
+        0,
+        "right",
+        "Yr",
+        lambda r: r.card.year,
+    ),
 ]
 
 
-class CatalogueScreen(TableScreen):
+class CatalogueScreen(SortedScreen):
     """Find networks, mark them, queue them."""
 
     filter_hint = "name, family, configuration or year: vgg 16, rn50, dense k=12 …"
@@ -82,13 +127,33 @@ class CatalogueScreen(TableScreen):
         ### Catalogue
         Every network, in the order of the published table. **Published** is the accuracy of that table,
         **Own best** what your own runs of the same recipe reached (mean ± standard deviation × seeds).
-        Mark networks with space, queue them with `a`, take them away as notebooks or a table with `e`.
+        **Time here** is what a run takes on this device, known from your own runs; with `~` it is a guess from other
+        networks, by MACs. Mark networks with space, queue them with `a`, take them away as notebooks or a table with
+        `e`.
     """
+    usual_order = "Published order"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("a", "queue", "Queue", tooltip="Train the marked networks, or this one, with the published recipe"),
-        Binding("t", "train", "Recipe…", tooltip="Choose how to train the marked networks, or this one"),
-        Binding("e", "export", "Take away…", tooltip="The marked networks, or this one, as notebooks or a table"),
-        Binding("A", "mark_all", "Mark all", show=False, tooltip="Mark all that the filter shows; again: none"),
+        Binding(
+            "a", "queue", "Queue", id="add", tooltip="Train the marked networks, or this one, with the published recipe"
+        ),
+        Binding("t", "train", "Recipe…", id="train", tooltip="Choose how to train the marked networks, or this one"),
+        Binding("p", "plot", "Plot", id="plot", tooltip="Accuracy against parameters, MACs or time, as a scatter plot"),
+        Binding(
+            "e",
+            "export",
+            "Take away…",
+            show=False,  # the footer is full at 80 columns
+            id="export",
+            tooltip="The marked networks, or this one, as notebooks or a table",
+        ),
+        Binding(
+            "A",
+            "mark_all",
+            "Mark all",
+            show=False,
+            id="mark-all",
+            tooltip="Mark all that the filter shows; again: none",
+        ),
     ]
 
     def compose_body(self) -> ComposeResult:
@@ -98,14 +163,24 @@ class CatalogueScreen(TableScreen):
             yield Preview()
         yield Static(id="count")
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows: dict[str, Row] = {}  # of every network, in the order of the table
+        self.drawn: tuple[dict[str, Run], str, str, Sorting | None] | None = None
+
     def update_body(self) -> None:
-        bests = own_bests(self.cifar.runs.values())
-        query, rows, last = self.query_text, dict[str, Row](), ""
-        for card in CARDS.values():
-            if matches(query, f"{card.name} {card.id} {card.family} {card.config} {card.year or ''}"):
-                rows[card.id] = Row(card, card.family != last, bests.get(card.id))
-                last = card.family
-        self.table.show(rows, among=CARDS)
+        runs, query, device = self.cifar.runs, self.query_text, self.cifar.device
+        last = self.drawn
+        self.drawn = (runs, device, query, self.sorting)
+        if last is None or last[0] is not runs or last[1] != device:
+            self.rows = rows_of(runs.values(), device)
+        elif last == self.drawn:
+            return  # a step of some training, of which nothing is seen here
+        rows = in_order(self.rows, COLUMNS, self.sorting)
+        found = {id: row for id, row in rows.items() if matches(query, row.searched)}
+        if self.sorting is None:
+            found = grouped(found)
+        self.table.show(found, among=rows)
         self.count_rows()
 
     @on(RecordTable.RowHighlighted)
@@ -126,13 +201,21 @@ class CatalogueScreen(TableScreen):
         self.table.mark_all()
 
     def action_queue(self) -> None:
-        self.queue_up(Recipe(), seeds=1)
+        self.queue_up(Recipe(), seeds=range(1))
+
+    def action_plot(self) -> None:
+        from tui.screens.scatter import ScatterScreen
+
+        shown = self.table.keys
+        if shown and (current := self.table.current):
+            self.app.push_screen(ScatterScreen(shown, current, self.table.put_cursor))
 
     def action_train(self) -> None:
         from tui.screens.recipe import RecipeDialog
 
         if self.queue_or_say_why() and (models := self.table.chosen):
-            self.app.push_screen(RecipeDialog(models), self.recipe_chosen)
+            paces = Paces(self.cifar.runs.values(), self.cifar.device)
+            self.app.push_screen(RecipeDialog(models, paces, self.cifar.session.devices), self.recipe_chosen)
 
     def action_export(self) -> None:
         from tui.screens.export import ExportDialog, offers_of_models
@@ -145,7 +228,7 @@ class CatalogueScreen(TableScreen):
         if choice is not None:
             self.queue_up(choice.recipe, choice.seeds)
 
-    def queue_up(self, recipe: Recipe, seeds: int) -> None:
+    def queue_up(self, recipe: Recipe, seeds: range) -> None:
         """Queue what is chosen, once there are images."""
         if (queue := self.queue_or_say_why()) is None or not (models := self.table.chosen):
             return
@@ -154,9 +237,9 @@ class CatalogueScreen(TableScreen):
             source = self.cifar.source
             folder = str(source.folder.absolute()) if source.folder else None
             for model in models:
-                for seed in range(seeds):
+                for seed in seeds:
                     queue.add(model, recipe, seed=seed, dataset=source.name, data_folder=folder)
-            return len(models) * seeds
+            return len(models) * len(seeds)
 
         def added(number: int) -> None:
             self.table.mark(set(models), False)

@@ -24,7 +24,9 @@ class MarkedScreen(RunsScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("c", "compare", "Compare", id="compare", tooltip="Curves and settings of the marked runs side by side"),
         Binding("t", "label", "Tags", id="label", tooltip="Tags and a note for the marked runs, or this one"),
-        Binding("e", "export", "Export", id="export", tooltip="Take away the marked runs, or this one: table, report …"),
+        Binding(
+            "e", "export", "Export", id="export", tooltip="Take away the marked runs, or this one: table, report …"
+        ),
         Binding("d,delete", "delete", "Delete", id="delete", tooltip="Delete the marked runs, or this one"),
         Binding("u", "undo", "Undo", show=False, id="undo", tooltip="Bring back what was deleted last"),
     ]

@@ -14,9 +14,12 @@ from textual.widgets import Static
 
 from store.records import Run, Status
 from trainer.queue import JobQueue
-from tui import words
+from tui import progress, words
 from tui.compare import model_name, recipe_in_words, searched
+from tui.estimate import Paces, still_to_come, together
+from tui.readings import Readings
 from tui.screens.base import RunsScreen, TableScreen
+from tui.widgets.device import DevicePanel
 from tui.widgets.filter import matches
 from tui.widgets.live import LiveCard
 from tui.widgets.table import Cell, Column, RecordTable, Tone
@@ -36,8 +39,8 @@ def note(run: Run, width: int) -> Cell:
         return run.error, TONES.get(run.status, "plain")
     if run.status == "done":
         return f"best {words.percent(run.best_accuracy)}, last {words.percent(run.last_accuracy)}"
-    progress = f"{run.epochs_done} of {run.recipe.epochs} epochs"
-    return run.notice or (progress if run.epochs_done else ""), "quiet"
+    so_far = f"{run.epochs_done} of {run.recipe.epochs} epochs"
+    return run.notice or (so_far if run.epochs_done else ""), "quiet"
 
 
 COLUMNS: list[Column[Run]] = [
@@ -59,25 +62,39 @@ class QueueScreen(RunsScreen, TableScreen):
     HELP = """
         ### Queue
         Cards train now. Below them stands what waits, in order, then what has ended since you started the app.
-        A key acts on the card or row that has the focus, or on all marked rows.
+        A key acts on the card or row that has the focus, or on all marked rows; `C` clears what has ended from
+        this list. The line above the footer says when
+        everything that trains or waits will be done, as far as own runs on this device tell.
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("K", "move(-1)", "Sooner", key_display="K", group=MOVE, tooltip="Let the waiting run begin sooner"),
         Binding("J", "move(1)", "Later", key_display="J", group=MOVE, tooltip="Let the waiting run begin later"),
+        Binding("l", "log", "Log", id="log", tooltip="What happened to this run, its log file included"),
+        Binding(
+            "C",
+            "clear",
+            "Clear",
+            show=False,
+            id="clear",
+            tooltip="Take what has ended out of this list; results keep it",
+        ),
     ]
 
     def __init__(self) -> None:
         super().__init__()
+        self.paces: tuple[dict[str, Run], Paces] | None = None  # what was last made of the runs, and of which
         self.followed = ""  # the run that had a card when something was done with it
 
     def compose_body(self) -> ComposeResult:
         yield from self.compose_filter()
+        yield DevicePanel(Readings(self.cifar.session.devices))
         with VerticalScroll(id="live", can_focus=False):
             yield ItemGrid(id="cards", min_column_width=76, regular=True)
         yield RecordTable[Run](COLUMNS, id="waiting")
         yield Static(
             "Nothing waits. Go to the catalogue with 1, mark networks with space, queue them with a.", id="empty"
         )
+        yield Static(id="count")
 
     def update_body(self) -> None:
         self.update_cards([run for run in self.cifar.runs.values() if run.status == "running"])
@@ -87,10 +104,32 @@ class QueueScreen(RunsScreen, TableScreen):
         self.table.show(rows, among=[run.id for run in runs])
         self.query_one("#empty").display = not rows and not query
         self.table.display = bool(rows or query)
+        self.query_one("#count", Static).update(self.in_words())
         if self.followed in rows:
             self.table.put_cursor(self.followed)
             self.table.focus()
             self.followed = ""
+
+    def in_words(self) -> str:
+        """How much there is to do, and when it will be done."""
+        runs = [run for run in self.cifar.runs.values() if run.status in {"running", "queued"}]
+        if not runs:
+            return ""
+        live = sum(run.status == "running" for run in runs)
+        parts = [f"{words.several(live, 'run')} training"] if live else []
+        parts += [f"{len(runs) - live} waiting"] if len(runs) > live else []
+        if self.paces is None or self.paces[0] is not self.cifar.runs:
+            self.paces = self.cifar.runs, Paces(self.cifar.runs.values(), self.cifar.device)
+        known, unknown = still_to_come(runs, self.cifar.steps, self.paces[1])
+        if known:
+            whole = together(known, len(self.cifar.session.devices))
+            left = ("" if whole.measured else "about ") + words.time_left(whole.seconds)
+            parts.append(
+                f"{left} and more left" if unknown else f"{left} left in all, done {progress.end(whole.seconds)}"
+            )
+        if unknown:
+            parts.append(f"{unknown} of unknown length")
+        return " · ".join(parts)
 
     def in_order(self) -> list[Run]:
         """What waits, in the order in which it will train, then what has ended in this session, the newest first."""
@@ -151,6 +190,19 @@ class QueueScreen(RunsScreen, TableScreen):
         """Move the waiting run under the cursor."""
         if isinstance(self.focused, RecordTable) and (id := self.table.current) is not None:
             self.with_queue(lambda queue: queue.move(id, by))
+
+    def action_log(self) -> None:
+        """The log of the run under the cursor."""
+        current = self.focused.run_id if isinstance(self.focused, LiveCard) else self.table.current
+        if current:
+            from tui.screens.log import LogPage
+
+            self.app.push_screen(LogPage(current))
+
+    def action_clear(self) -> None:
+        """Forget here what has ended."""
+        self.cifar.ended.clear()
+        self.update_body()
 
     @on(LiveCard.Opened)
     def open_card(self, event: LiveCard.Opened) -> None:

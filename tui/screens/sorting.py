@@ -73,8 +73,10 @@ class SortedScreen(TableScreen):
     """A table that can be sorted by any of its columns."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("s", "sort", "Sort", tooltip="Choose the column by which the rows are sorted"),
-        Binding("S", "turn_round", "Turn round", show=False, tooltip="Turn the order of the rows round"),
+        Binding("s", "sort", "Sort", id="sort", tooltip="Choose the column by which the rows are sorted"),
+        Binding(
+            "S", "turn_round", "Turn round", show=False, id="turn-round", tooltip="Turn the order of the rows round"
+        ),
     ]
     usual_order = "as they are"
     sorting: Sorting | None = None

@@ -14,7 +14,9 @@ from textual.widget import Widget
 from store.records import Epoch, Run, Step
 from tui import progress, words
 from tui.compare import model_name, recipe_in_words
+from tui.widgets.chart import line_chart
 
+LOWEST_CHART = 5  # lines that a curve and its name need at least; below, little bars in one line tell it
 BLOCKS = "▁▂▃▄▅▆▇█"
 PHASES = {"prepare": "preparing", "train": "training", "test": "testing"}
 
@@ -104,7 +106,9 @@ class LiveCard(Widget, can_focus=True):
         if run is None:
             return Content("")
         width = self.size.width
-        lines = [*self._bars(run, step, width), self._numbers(run), self._times(run, step), self._curves(width)]
+        lines = [*self._bars(run, step, width), self._numbers(run), self._times(run, step)]
+        rest = self.size.height - len(lines)
+        lines += self._charts(width, rest - 1) if rest > LOWEST_CHART else [self._curves(width)]
         return Content("\n").join(line.truncate(width, ellipsis=True) for line in lines)
 
     def _bars(self, run: Run, step: Step | None, width: int) -> list[Content]:
@@ -142,11 +146,12 @@ class LiveCard(Widget, can_focus=True):
     def _times(self, run: Run, step: Step | None) -> Content:
         speed = self.trained.images_per_second if self.trained else run.images_per_second
         rate = self.epochs[-1].learning_rate if self.epochs else run.recipe.learning_rate
-        return self._pairs(
-            ("speed", words.speed(speed)),
+        left = progress.left(run, step, speed)
+        return self._part(words.speed(speed) + "   ", "value") + self._pairs(
             ("lr", words.rate(rate)),
-            ("elapsed", words.duration(progress.elapsed(run, step, speed))),
-            ("left", words.time_left(progress.left(run, step, speed))),
+            ("elapsed", words.time_left(progress.elapsed(run, step, speed))),
+            ("left", words.time_left(left)),
+            ("ends", progress.end(left)),
         )
 
     def _curves(self, width: int) -> Content:
@@ -161,6 +166,32 @@ class LiveCard(Widget, can_focus=True):
             self._part(other, "label"),
             self._part(sparkline([epoch.train_loss for epoch in self.epochs], room), "loss"),
         )
+
+    def _charts(self, width: int, height: int) -> list[Content]:
+        """The same as larger curves side by side, under their names. The last point of the loss is that of now."""
+        losses = [epoch.train_loss for epoch in self.epochs]
+        if self.trained and self.trained.loss is not None and self.trained.epoch > len(self.epochs):
+            losses.append(self.trained.loss)
+        if len(losses) < 2:
+            return [self._part("curves begin after the first epoch", "label")]
+        half = (width - 2) // 2
+        accuracies = [epoch.test_accuracy for epoch in self.epochs]
+        left = self._chart("test accuracy", accuracies, words.percent, "accuracy", half, height)
+        right = self._chart("train loss", losses, words.loss, "loss", half, height)
+        return [one.pad_right(half + 2 - one.cell_length) + other for one, other in zip(left, right, strict=True)]
+
+    def _chart(
+        self, name: str, values: list[float], written: Callable[[float], str], part: str, width: int, height: int
+    ) -> list[Content]:
+        """A curve, with its highest and lowest value at its left."""
+        high, low = written(max(values)), written(min(values))
+        room = max(len(high), len(low))
+        labels = [high.rjust(room), *[" " * room] * (height - 2), low.rjust(room)]
+        lines = line_chart(values, width - room - 1, height)
+        chart = [
+            self._part(f"{label} ", "label") + self._part(line, part) for label, line in zip(labels, lines, strict=True)
+        ]
+        return [self._part(f"{' ' * room} {name}, epochs 1 to {len(values)}", "label"), *chart]
 
     def _pairs(self, *pairs: tuple[str, str]) -> Content:
         parts = [self._part(f"{label} ", "label") + self._part(value, "value") for label, value in pairs]

@@ -1,4 +1,4 @@
-"""A logarithmic axis for plots: its ticks are 1, 2 and 5 times powers of ten. Imports numpy; import it when it is used."""
+"""A logarithmic axis for plots, with ticks at 1, 2 and 5 times powers of ten. Imports numpy: import it late."""
 
 from __future__ import annotations
 

@@ -1,0 +1,98 @@
+"""How long a training will take."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec.structs import replace
+
+from store.records import Recipe
+from tests.tui.scripted import done, step
+from tui.estimate import Estimate, Paces, device_in_words, still_to_come, together
+from zoo import CARDS
+
+PUBLISHED = Recipe()
+
+
+def about(seconds: float, *, measured: bool) -> object:
+    """An estimate of so many seconds, but for rounding."""
+    return Estimate(pytest.approx(seconds), measured)  # type: ignore[arg-type]
+
+
+def test_a_network_that_trained_here_is_known_by_its_epochs() -> None:
+    paces = Paces([done("a", "lenet", 0.7, device="CPU", seconds=2000.0)], "CPU")
+    assert paces.epoch("lenet", PUBLISHED) == about(10.0, measured=True)
+    assert paces.run("lenet", Recipe(epochs=50), epochs_done=20) == about(300.0, measured=True)
+
+
+def test_runs_of_another_device_do_not_count() -> None:
+    assert Paces([done("a", "lenet", 0.7, device="NVIDIA H100")], "CPU").epoch("lenet", PUBLISHED) is None
+
+
+def test_a_run_on_fewer_images_is_scaled_to_all_of_them() -> None:
+    short = Recipe(epochs=1, train_limit=5_000, test_limit=1_000)
+    paces = Paces([done("a", "lenet", 0.7, device="CPU", seconds=1.0, recipe=short)], "CPU")
+    assert paces.epoch("lenet", PUBLISHED) == about(10.0, measured=True)
+    assert paces.epoch("lenet", short) == about(1.0, measured=True)
+
+
+def test_a_run_with_the_same_batch_size_and_precision_is_believed_before_a_newer_one() -> None:
+    large = Recipe(batch_size=1024)
+    runs = [
+        done("a", "lenet", 0.7, device="CPU", seconds=2000.0),
+        done("b", "lenet", 0.7, device="CPU", seconds=1000.0, recipe=large),
+    ]
+    paces = Paces(runs, "CPU")
+    assert paces.epoch("lenet", PUBLISHED) == about(10.0, measured=True)
+    assert paces.epoch("lenet", large) == about(5.0, measured=True)
+
+
+def test_one_that_never_trained_here_is_guessed_from_its_macs() -> None:
+    paces = Paces([done("a", "vgg11", 0.9, device="CPU", seconds=2000.0)], "CPU")
+    guess = paces.epoch("vgg19", PUBLISHED)
+    vgg11, vgg19 = CARDS["vgg11"].macs, CARDS["vgg19"].macs
+    assert vgg11 and vgg19
+    assert guess == about(10.0 * vgg19 / vgg11, measured=False)
+
+
+def test_the_guess_follows_networks_of_a_similar_size() -> None:
+    slow_small = done("a", "lenet", 0.7, device="CPU", seconds=2000.0)  # many seconds for each of its few MACs
+    large = done("b", "vgg16", 0.9, device="CPU", seconds=20_000.0)
+    alone = Paces([large], "CPU").epoch("vgg19", PUBLISHED)
+    both = Paces([slow_small, large], "CPU").epoch("vgg19", PUBLISHED)
+    assert alone and both
+    assert both.seconds == pytest.approx(alone.seconds, rel=0.1)
+
+
+def test_nothing_is_guessed_for_what_has_no_macs() -> None:
+    paces = Paces([done("a", "lenet", 0.7, device="CPU")], "CPU")
+    assert paces.epoch("not-in-the-catalogue", PUBLISHED) is None
+
+
+def test_side_by_side_takes_at_least_as_long_as_the_longest() -> None:
+    three = [Estimate(100.0, True), Estimate(20.0, False), Estimate(30.0, True)]
+    assert together(three) == Estimate(150.0, False)
+    assert together(three, devices=2) == Estimate(100.0, False)
+    assert together([Estimate(60.0, True)] * 4, devices=2) == Estimate(120.0, True)
+
+
+def test_what_is_still_to_come_counts_the_epochs_that_are_done() -> None:
+    half = replace(done("a", "lenet", 0.7, device="CPU"), status="running", epochs_done=100, seconds=1000.0)
+    fresh = replace(done("b", "vgg11", 0.0), status="queued", epochs_done=0, seconds=0.0)
+    known, unknown = still_to_come([half, fresh], {}, Paces([], "CPU"))
+    assert (known, unknown) == ([Estimate(1000.0, True)], 1)
+
+
+def test_in_its_first_epoch_a_run_is_judged_by_its_images_a_second() -> None:
+    fresh = replace(done("a", "lenet", 0.0), status="running", epochs_done=0, seconds=0.0, recipe=Recipe(epochs=2))
+    known, unknown = still_to_come([fresh], {"a": step(1, 0)}, Paces([], "CPU"))
+    assert unknown == 0
+    assert known[0].seconds == pytest.approx(2 * 50_000 / 5_000 / 0.9)
+
+
+def test_the_device_is_named_as_runs_name_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tui.estimate.gpu_names", lambda: ["NVIDIA H100", "NVIDIA A100"])
+    assert device_in_words(("auto",)) == "NVIDIA H100"
+    assert device_in_words(("cuda:1",)) == "NVIDIA A100"
+    assert device_in_words(("cpu",)) == "CPU"
+    monkeypatch.setattr("tui.estimate.gpu_names", list)
+    assert device_in_words(("auto",)) == "CPU"
