@@ -23,7 +23,7 @@ class ColumnsDialog(Dialog[tuple[str, ...]]):
         no room for all of them, columns give way; the fewer you choose, the more of them you see.
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "keep", "Keep", priority=True, id="keep", tooltip="Show these columns"),
+        Binding("enter", "keep", "Keep", priority=True, id="confirm", tooltip="Show these columns"),
         Binding("u", "usual", "Usual", id="usual", tooltip="The columns that are shown at first"),
         Binding("j", "move(1)", "Down", show=False, id="down", tooltip="The next column"),
         Binding("k", "move(-1)", "Up", show=False, id="up", tooltip="The column before"),

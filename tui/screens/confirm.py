@@ -18,8 +18,8 @@ class ConfirmDialog(Dialog[bool]):
 
     HELP = "**Enter** or `y` does it, **escape** or `n` leaves everything as it is."
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("y", "confirm", "Yes", id="yes", tooltip="Do it"),
-        Binding("n", "cancel", "No", id="no", tooltip="Leave everything as it is"),
+        Binding("y", "confirm", "Yes", id="confirm", tooltip="Do it"),
+        Binding("n", "cancel", "No", id="cancel", tooltip="Leave everything as it is"),
         Binding("right,down", "app.focus_next", "Next", show=False, id="next", tooltip="To the next button"),
         Binding("left,up", "app.focus_previous", "Previous", show=False, id="previous", tooltip="To the button before"),
     ]

@@ -38,8 +38,8 @@ class RunPage(RunsScreen):
         Facts, then its epochs, the newest first. `c` shows the curves where they do not stand beside the epochs.
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("c", "curves", "Curves", tooltip="Curves instead of the numbers, or both, or back"),
-        Binding("escape", "back", "Back", tooltip="Back to where you came from"),
+        Binding("c", "curves", "Curves", id="curves", tooltip="Curves instead of the numbers, or both, or back"),
+        Binding("escape", "back", "Back", id="back", tooltip="Back to where you came from"),
     ]
 
     def __init__(self, id: str) -> None:

@@ -28,9 +28,9 @@ class FilterLine(Input):
 
     HELP = "Type parts of what you look for. **Enter** keeps the filter and goes to the rows, **escape** drops it."
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "drop", "Drop filter", tooltip="Show all rows again"),
-        Binding("enter", "done", "To the rows", tooltip="Keep the filter and go to the rows"),
-        Binding("down", "done", "To the rows", show=False, tooltip="Keep the filter and go to the rows"),
+        Binding("escape", "drop", "Drop filter", id="reset", tooltip="Show all rows again"),
+        Binding("enter", "done", "To the rows", id="to-rows", tooltip="Keep the filter and go to the rows"),
+        Binding("down", "done", "To the rows", show=False, id="to-rows", tooltip="Keep the filter and go to the rows"),
     ]
 
     class Done(Message):
