@@ -23,9 +23,8 @@ class Row:
     seeds: OwnBest | None  # what the runs that differ only in their seed have reached, this one among them
 
 
-def difference(row: Row, width: int) -> Cell:
+def difference_of(run: Run) -> Cell:
     """In points; dimmed when the run was not made the way the published one was."""
-    run = row.run
     if run.dataset == "synthetic":
         return "synthetic data", "quiet"
     published = published_accuracy(run)
@@ -114,7 +113,16 @@ COLUMNS: list[Column[Row]] = [
         of_run(published_accuracy),
         True,
     ),
-    Column("difference", "Difference", 14, difference, 4, justify="right", order=of_run(gained), falls=True),
+    Column(
+        "difference",
+        "Difference",
+        14,
+        lambda row, _: difference_of(row.run),
+        4,
+        justify="right",
+        order=of_run(gained),
+        falls=True,
+    ),
     Column("best", "Best", 6, percent(best), 2, justify="right", order=of_run(best), falls=True),
     Column("last", "Last", 6, percent(last), 5, justify="right", order=of_run(last), falls=True),
     Column("status", "Status", 1, status, 0, 13, short=" ", order=of_run(lambda run: run.status)),

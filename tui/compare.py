@@ -64,6 +64,11 @@ def what_differs(run: Run) -> list[str]:
     return reasons
 
 
+def has_begun(run: Run) -> bool:
+    """Has a worker ever taken it?"""
+    return run.status != "queued" or run.epochs_done > 0 or bool(run.device)
+
+
 def published_accuracy(run: Run) -> float | None:
     """What the published table says of a run's model; nothing stands beside a run on synthetic data."""
     card = CARDS.get(run.model)

@@ -13,10 +13,9 @@ from store.errors import UsageProblem
 from store.records import Run
 from tui import words
 from tui.columns import COLUMNS, USUAL, Row, columns_of
-from tui.compare import recipe_in_words, what_differs
+from tui.compare import has_begun, recipe_in_words, what_differs
 from tui.filtering import Test, compile_filter
 from tui.groups import SeedGroups
-from tui.products import has_begun
 from tui.screens.marked import MarkedScreen
 from tui.screens.sorting import SortedScreen
 from tui.widgets.table import RecordTable, Sorting, in_order
