@@ -78,7 +78,7 @@ class VisionTransformer(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         x = self.stem(images)  # (N, 768, 8, 8)
         x = x.flatten(2).transpose(1, 2)  # (N, 64, 768)
-        class_token = self.class_token.expand(len(x), -1, -1)  # (N, 1, 768)
+        class_token = self.class_token.expand(x.shape[0], -1, -1)  # (N, 1, 768)
         x = torch.cat([class_token, x], dim=1)  # (N, 65, 768)
         x = self.layers(x + self.positions)  # (N, 65, 768)
         x = self.norm(x[:, 0])  # (N, 768), the class token's answer

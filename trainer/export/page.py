@@ -34,7 +34,8 @@ figure { margin: .75rem 0; border: 1px solid var(--rule); border-radius: .4rem; 
 figcaption { color: var(--quiet); font-size: .85rem; }
 svg { display: block; width: 100%; height: auto; }
 svg text { fill: var(--quiet); font: 13px system-ui, sans-serif; }
-svg .name { fill: var(--ink); paint-order: stroke; stroke: var(--paper); stroke-width: 3px; }
+svg .name { fill: var(--ink); paint-order: stroke; stroke: var(--paper); stroke-width: 3px;
+  stroke-opacity: .7; }
 svg .rule { stroke: var(--rule); fill: none; }
 svg .line { fill: none; stroke-width: 2; stroke-linejoin: round; }
 svg .thin { stroke-width: 1.25; stroke-dasharray: 4 3; }

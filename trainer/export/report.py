@@ -116,7 +116,8 @@ def _scatter(scatter: Scatter) -> str:
     if not scatter.points:
         return ""
     key = [("border:2px solid var(--s0)", "published"), ("background:var(--s1)", "own runs")]
-    spans = "".join(f'<span><i style="{style}"></i>{word}</span>' for style, word in key)
+    shown = key if any(point.own for point in scatter.points) else key[:1]
+    spans = "".join(f'<span><i style="{style}"></i>{word}</span>' for style, word in shown)
     chart = scatter_chart(scatter.points, scatter.axis, scatter.ticks)
     return f'<figure><h3>{html.escape(scatter.title)}</h3>{chart}<div class="key">{spans}</div></figure>'
 

@@ -17,8 +17,8 @@ SCALARS = {
     "accuracy/train": "train_accuracy",
     "loss/test": "test_loss",
     "loss/train": "train_loss",
-    "learning rate": "learning_rate",
-    "images per second": "images_per_second",
+    "learning_rate": "learning_rate",
+    "images_per_second": "images_per_second",
     "seconds": "seconds",
 }
 

@@ -141,7 +141,7 @@ class CatalogueScreen(SortedScreen):
         Binding(
             "e",
             "export",
-            "Take away…",
+            "Export",
             show=False,  # the footer is full at 80 columns
             id="export",
             tooltip="The marked networks, or this one, as notebooks or a table",

@@ -41,7 +41,7 @@ class ResultsScreen(MarkedScreen, SortedScreen):
         looked in `family model status data device recipe tag note id`.
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("v", "columns", "Columns…", show=False, id="columns", tooltip="Choose the columns that are shown"),
+        Binding("v", "columns", "Columns", id="columns", tooltip="Choose the columns that are shown"),
         Binding("A", "mark_all", "Mark all", show=False, id="mark-all", tooltip="Mark all of this page; again: none"),
         Binding("p", "pause", "Pause", show=False, id="pause", tooltip="Save the run and set it aside; r goes on"),
         Binding("x", "stop", "Stop", show=False, id="stop", tooltip="End the run; what it learned is kept"),
