@@ -7,7 +7,7 @@ import signal
 from collections.abc import Callable, Iterable
 from functools import partial
 from importlib import import_module
-from typing import Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
@@ -25,6 +25,9 @@ from tui.guard import LOG_NAME, guarded_stderr
 from tui.screens.base import AppScreen
 from tui.screens.catalogue import CatalogueScreen
 from tui.session import Session
+
+if TYPE_CHECKING:
+    from trainer.evaluate import Evaluation
 
 MakeQueue = Callable[[Tell], JobQueue]
 MOVES = ("cursor_", "page_", "scroll", "leave")  # actions that the palette does not list
@@ -77,6 +80,7 @@ class CifarApp(DeletingApp):
         super().__init__(store, session.home)
         self.session = session
         self.source = session.source  # of the runs that are queued next
+        self.examined: dict[tuple[str, int | None], Evaluation] = {}  # by run and best epoch: what was found inside
         self.device = ""  # what runs call the device that trains here, once that is known
         self.queue = make_queue(self.tell) if store.writable else None
 

@@ -23,17 +23,17 @@ class ConfusionMatrix(Widget):
     COMPONENT_CLASSES: ClassVar[set[str]] = {"matrix--right", "matrix--wrong", "matrix--name", "matrix--quiet"}
 
     confusion: reactive[Sequence[Sequence[int]]] = reactive[Sequence[Sequence[int]]](())  # [true][predicted] images
-    classes: reactive[Sequence[str]] = reactive[Sequence[str]](())
+    labels: reactive[Sequence[str]] = reactive[Sequence[str]](())
 
     def render(self) -> Content:
         if not self.confusion:
             return Content("")
-        number = len(self.classes)
+        number = len(self.labels)
         cell = max(NARROWEST, min(WIDEST, (self.size.width - NAMES - BESIDE) // number))
         tall = 3 if self.size.height >= 3 * number + 2 else 1
         name = self.get_visual_style("matrix--name")
         quiet = self.get_visual_style("matrix--quiet")
-        headings = "".join(label[: cell - 1].rjust(cell) for label in self.classes)
+        headings = "".join(label[: cell - 1].rjust(cell) for label in self.labels)
         lines = [
             Content.styled("true \\ taken for".ljust(NAMES)[: NAMES - 1].ljust(NAMES), quiet)
             + Content.styled(headings, name)
@@ -46,7 +46,7 @@ class ConfusionMatrix(Widget):
 
     def _line(self, label: int, row: Sequence[int], cell: int, is_middle: bool) -> Content:
         images = sum(row)
-        name = self.classes[label][: NAMES - 1] if is_middle else ""
+        name = self.labels[label][: NAMES - 1] if is_middle else ""
         line = Content.styled(name.ljust(NAMES), self.get_visual_style("matrix--name"))
         for predicted, count in enumerate(row):
             text = (str(count) if count else "·") if is_middle else ""

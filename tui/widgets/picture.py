@@ -1,4 +1,4 @@
-"""An image of CIFAR-10 in the terminal: two pixels a cell in half-blocks, or by brightness where there are no colours."""
+"""An image of CIFAR-10 in the terminal: two pixels a cell in half-blocks; by brightness where there are no colours."""
 
 from __future__ import annotations
 
