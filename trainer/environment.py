@@ -25,7 +25,7 @@ def environment() -> dict[str, str]:
         "cifar-tui": _own_version(),
         "commit": commit_of(SOURCE),
         "python": platform.python_version(),
-        "torch": torch.__version__,
+        "torch": str(torch.__version__),  # which is a class of its own
         "cuda": torch.version.cuda if torch.cuda.is_available() else None,
         "cudnn": str(cudnn) if cudnn and torch.cuda.is_available() else None,
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",

@@ -20,6 +20,7 @@ from tui.widgets.picture import Picture
 if TYPE_CHECKING:
     from trainer.evaluate import Evaluation, Mistake
 
+OFTEN = 6  # kinds of mistakes that are named
 WIDE = 150  # cells from which matrix and images stand side by side
 
 
@@ -54,7 +55,9 @@ class InsidePage(AppScreen):
             yield Static("Loading the weights and the test images …", id="doing", markup=False)
             yield ProgressBar(show_eta=False)
         with Horizontal(id="found"):
-            yield ConfusionMatrix(id="matrix")
+            with VerticalScroll(id="classes", can_focus=False):
+                yield ConfusionMatrix()
+                yield Static(id="often", markup=False)
             with VerticalScroll(id="mistakes"):
                 yield ItemGrid(min_column_width=34, regular=True)
 
@@ -103,6 +106,8 @@ class InsidePage(AppScreen):
         )
         matrix = self.query_one(ConfusionMatrix)
         matrix.labels, matrix.confusion = evaluation.classes, evaluation.confusion
+        often = [f"{count:5,}  {true} taken for {taken}" for true, taken, count in evaluation.mistakes(OFTEN)]
+        self.query_one("#often", Static).update("\n".join(["Most often", *often]) if often else "")
         pictures = [Picture(mistake.pixels, in_words(mistake, evaluation.classes)) for mistake in evaluation.worst]
         self.query_one(ItemGrid).mount_all(pictures or [Static("There is no mistake.")])
         self.query_one("#underway").display = False
@@ -115,7 +120,7 @@ class InsidePage(AppScreen):
     def lay_out(self) -> None:
         """Table, images, or both."""
         wide = self.size.width >= WIDE
-        self.query_one("#matrix").display = wide or not self.images_wanted
+        self.query_one("#classes").display = wide or not self.images_wanted
         self.query_one("#mistakes").display = wide or self.images_wanted
 
     def action_wrong(self) -> None:

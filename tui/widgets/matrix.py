@@ -35,7 +35,7 @@ class ConfusionMatrix(Widget):
         quiet = self.get_visual_style("matrix--quiet")
         headings = "".join(label[: cell - 1].rjust(cell) for label in self.labels)
         lines = [
-            Content.styled("true \\ taken for".ljust(NAMES)[: NAMES - 1].ljust(NAMES), quiet)
+            Content.styled("true ↓ as →".ljust(NAMES), quiet)
             + Content.styled(headings, name)
             + Content.styled("   right", quiet)
         ]
