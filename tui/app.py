@@ -95,6 +95,7 @@ class CifarApp(DeletingApp):
         in_background(self, "devices", partial(device_in_words, self.session.devices), self.device_known)
         for notice in (*self.store.notices, *self.session.notices, *self.faults):
             self.notify(notice, severity="warning", timeout=20, markup=False)
+        self.check_keys(self)
 
     def device_known(self, device: str) -> None:
         self.device = device

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from threading import Thread
 
-from textual.binding import Binding
 from textual.dom import DOMNode
 
 from store.runs import RunStore
@@ -51,11 +50,14 @@ class ConfiguredApp(FollowingApp):
         if self.config.bell:
             super().bell()
 
-    def handle_bindings_clash(self, clashed_bindings: set[Binding], node: DOMNode) -> None:
-        """A key of the configuration was another action's: say it once."""
-        for binding in clashed_bindings:
-            key, meaning = self.get_key_display(binding), binding.description or binding.action
-            fault = f"{CONFIG_NAME}: {key} has another meaning now, and no longer means {meaning}"
-            if fault not in self.faults:
-                self.faults.append(fault)
-                self.notify(fault, severity="warning", timeout=20, markup=False)
+    def check_keys(self, node: DOMNode) -> None:
+        """Say once which actions of a page, or of the app, have lost a key to another one by the configuration."""
+        keymap, bindings = self._keymap, list(node._bindings)
+        taken = {key for _, binding in bindings for key in keymap.get(binding.id or "", "").split(",")}
+        for key, binding in bindings:
+            if key in taken and binding.id not in keymap and not binding.system:
+                meaning = binding.description or binding.action
+                fault = f"{CONFIG_NAME}: {self.get_key_display(binding)} has another meaning now, and not {meaning}"
+                if fault not in self.faults:
+                    self.faults.append(fault)
+                    self.notify(fault, severity="warning", timeout=20, markup=False)

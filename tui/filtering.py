@@ -1,8 +1,8 @@
 """The language in which one filters results: `acc>0.9 family:resnet not status:failed`.
 
-A word is looked for loosely in all that is written about a run. `field:text` looks in one field, `field>number`
-compares; `not` turns round what follows it. A run is found when every term holds. A term that cannot be understood
-raises UsageProblem, in one line that says what can be written instead.
+A word is looked for loosely in all that is written about a run. `field:part` looks in one field, `field>number`
+compares; `not` turns round what follows it. A run is found when every term holds. A term that cannot be understood is
+left out, and one line says what can be written instead.
 """
 
 from __future__ import annotations
@@ -103,20 +103,28 @@ TERM = re.compile(r"(?P<field>[A-Za-z_]+)(?P<operator>>=|<=|!=|>|<|=|:)(?P<value
 EQUAL = 1e-9  # numbers as near as this are equal
 
 
-def compile_filter(query: str) -> Test:
-    """What a run must be to be found. An empty query finds everything. Raises UsageProblem."""
+def read_filter(query: str) -> tuple[Test, str]:
+    """What a run must be to be found, and what of the query cannot be understood, in one line: that is left out.
+
+    An empty query finds everything.
+    """
     tests: list[Test] = []
+    faults: list[str] = []
     is_turned = False
     for term in _terms(query):
         if term.lower() == "not":
             is_turned = not is_turned
             continue
-        test = _test(term)
-        tests.append(_turned(test) if is_turned else test)
+        try:
+            test = _test(term)
+        except UsageProblem as problem:
+            faults.append(str(problem))
+        else:
+            tests.append(_turned(test) if is_turned else test)
         is_turned = False
     if is_turned:
-        raise UsageProblem("after not there should be something, e.g. not status:failed")
-    return lambda run: all(test(run) for test in tests)
+        faults.append("after not there should be something, e.g. not status:failed")
+    return lambda run: all(test(run) for test in tests), faults[0] if faults else ""
 
 
 def _terms(query: str) -> list[str]:
@@ -175,8 +183,10 @@ def _text_test(field: str, sign: str, value: str) -> Test:
     text = TEXTS[field]
     wanted = value.lower()
     match sign:
-        case ":":
+        case ":" if field == "model":  # `rn50` is ResNet-50, as it is in the catalogue
             return lambda run: matches(wanted, text(run))
+        case ":":
+            return lambda run: wanted in text(run).lower()
         case "=":
             return lambda run: wanted in {text(run).lower(), *text(run).lower().split()}
         case "!=":

@@ -28,7 +28,17 @@ from store import files
 CONFIG_NAME = "config.toml"
 LAYOUT_NAME = "layout.json"
 
-ACTIONS: frozenset[str] = frozenset()
+ACTIONS = frozenset(
+    (
+        "quit", "help", "scroll-help-down", "scroll-help-up", "catalogue", "queue", "results",
+        "up", "down", "page-up", "page-down", "first", "last", "open", "back", "mark", "mark-all", "filter", "to-rows",
+        "reset", "sort", "turn-round", "export", "next", "previous", "confirm", "cancel",
+        "add", "train", "plot", "preset", "source", "layers", "axis", "zoom",
+        "pause", "stop", "go-on", "again", "sooner", "later", "clear", "log",
+        "compare", "label", "delete", "undo", "columns", "usual", "next-page", "previous-page",
+        "curves", "inside", "wrong", "details", "metric", "metric-back", "smooth", "log-axis",
+    )
+)  # fmt: skip
 """Every action whose key can be changed: the ids of the app's bindings."""
 
 Kind = TypeVar("Kind")

@@ -41,6 +41,7 @@ class AppScreen(Screen[None]):
     def on_mount(self) -> None:
         self.watch(self.app, "runs", self.news, init=False)
         self.watch(self.app, "steps", self.news, init=False)
+        self.cifar.check_keys(self)
         self.news()
 
     def on_screen_resume(self) -> None:

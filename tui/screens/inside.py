@@ -122,6 +122,10 @@ class InsidePage(AppScreen):
         wide = self.size.width >= WIDE
         self.query_one("#classes").display = wide or not self.images_wanted
         self.query_one("#mistakes").display = wide or self.images_wanted
+        self.refresh_bindings()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return action != "wrong" or self.size.width < WIDE
 
     def action_wrong(self) -> None:
         self.images_wanted = not self.images_wanted

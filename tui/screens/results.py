@@ -9,12 +9,11 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import Static
 
-from store.errors import UsageProblem
 from store.records import Run
 from tui import words
 from tui.columns import COLUMNS, USUAL, Row, columns_of
 from tui.compare import has_begun, recipe_in_words, what_differs
-from tui.filtering import Test, compile_filter
+from tui.filtering import Test, read_filter
 from tui.groups import SeedGroups
 from tui.screens.marked import MarkedScreen
 from tui.screens.sorting import SortedScreen
@@ -58,7 +57,7 @@ class ResultsScreen(MarkedScreen, SortedScreen):
         self.rows: dict[str, Row] = {}  # of every run that has begun, the newest first
         self.found: dict[str, Row] = {}  # what the filter finds, in order
         self.drawn: tuple[dict[str, Run], str, Sorting | None] | None = None
-        self.test: Test = compile_filter("")
+        self.test: Test = read_filter("")[0]
         self.columns: tuple[str, ...] = USUAL
 
     def compose_body(self) -> ComposeResult:
@@ -102,12 +101,8 @@ class ResultsScreen(MarkedScreen, SortedScreen):
         return rows
 
     def read_filter(self, query: str) -> None:
-        """Understand what was typed; while that cannot be done, say why and keep to what it was before."""
-        fault = ""
-        try:
-            self.test = compile_filter(query)
-        except UsageProblem as problem:
-            fault = str(problem)
+        """Understand what was typed, and say what of it cannot be understood."""
+        self.test, fault = read_filter(query)
         line = self.query_one("#fault", Static)
         line.update(fault)
         line.display = bool(fault)
