@@ -38,8 +38,8 @@ class InsidePage(AppScreen):
         Binding("w", "wrong", "Images", id="wrong", tooltip="The images of the worst mistakes, or back to the table"),
         Binding("j,down", "scroll(1)", "Down", show=False, id="down", tooltip="Further down"),
         Binding("k,up", "scroll(-1)", "Up", show=False, id="up", tooltip="Further up"),
-        Binding("pagedown,space", "scroll(18)", "Page down", show=False, id="page-down", tooltip="The next images"),
-        Binding("pageup", "scroll(-18)", "Page up", show=False, id="page-up", tooltip="The images before"),
+        Binding("pagedown,space", "scroll(19)", "Page down", show=False, id="page-down", tooltip="The next images"),
+        Binding("pageup", "scroll(-19)", "Page up", show=False, id="page-up", tooltip="The images before"),
         Binding("escape,m", "back", "Back", key_display="esc", id="back", tooltip="Back to the run"),
     ]
 
