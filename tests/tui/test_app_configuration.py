@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from textual.binding import Binding
 from textual.dom import DOMNode
+from textual.widgets import Input
 
 import tui.app
 import tui.screens
@@ -63,7 +64,7 @@ async def test_a_changed_key_does_what_it_is_for_and_the_old_one_does_not(
         await pilot.press("f5")
         assert bench.app.focused is bench.app.screen.query_one("#filter")
         await pilot.press("m")
-        assert bench.app.screen.query_one("#filter").value == "m", "a letter is still a letter where one types"
+        assert bench.app.screen.query_one("#filter", Input).value == "m", "a letter is still a letter where one types"
 
 
 async def test_a_mistake_in_the_file_is_a_toast_and_the_app_goes_on(workbench: MakeWorkbench, tmp_path: Path) -> None:
