@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from store.errors import UsageProblem
 from store.records import Run
 from tui.compare import published_accuracy, recipe_in_words, searched
-from tui.widgets.filter import matches
+from tui.widgets.filter import matches, occurs
 from zoo import CARDS
 
 Test = Callable[[Run], bool]
@@ -100,6 +100,7 @@ COMPARISONS: dict[str, Callable[[float, float], bool]] = {
     ":": operator.eq,
 }
 TERM = re.compile(r"(?P<field>[A-Za-z_]+)(?P<operator>>=|<=|!=|>|<|=|:)(?P<value>.*)", re.DOTALL)
+_written: dict[str, tuple[Run, str]] = {}  # by run id: what was written about it when it was last looked at
 EQUAL = 1e-9  # numbers as near as this are equal
 
 
@@ -124,7 +125,8 @@ def read_filter(query: str) -> tuple[Test, str]:
         is_turned = False
     if is_turned:
         faults.append("after not there should be something, e.g. not status:failed")
-    return lambda run: all(test(run) for test in tests), faults[0] if faults else ""
+    test = tests[0] if len(tests) == 1 else lambda run: all(test(run) for test in tests)
+    return test, faults[0] if faults else ""
 
 
 def _terms(query: str) -> list[str]:
@@ -147,7 +149,8 @@ def _test(term: str) -> Test:
     """One term as a test. `k=12` is no field but part of a configuration, and so a word."""
     parts = TERM.fullmatch(term)
     if parts is None or (parts["field"].lower() not in FIELDS and _is_in_a_configuration(term)):
-        return lambda run: matches(term, written_about(run))
+        word = term.lower()
+        return lambda run: occurs(word, written_about(run))
     field, sign, value = parts["field"].lower(), parts["operator"], parts["value"]
     if field in NUMBERS:
         return _number_test(field, sign, value)
@@ -159,8 +162,11 @@ def _test(term: str) -> Test:
 
 
 def written_about(run: Run) -> str:
-    """The text in which a word is looked for."""
-    return " ".join((searched(run), *run.tags, run.note))
+    """The text in which a word is looked for. It is kept, for ten thousand runs are searched at each letter."""
+    known = _written.get(run.id)
+    if known is None or known[0] is not run:
+        known = _written[run.id] = (run, " ".join((searched(run), *run.tags, run.note)).lower())
+    return known[1]
 
 
 def _number_test(field: str, sign: str, value: str) -> Test:

@@ -16,11 +16,12 @@ def matches(query: str, text: str) -> bool:
     `rn50` finds ResNet-50, `vgg 1` every VGG-1…; case does not matter.
     """
     text = text.lower()
-    return all(word in text or _loosely(word, text) for word in query.lower().split())
+    return all(occurs(word, text) for word in query.lower().split())
 
 
-def _loosely(word: str, text: str) -> bool:
-    return re.search(r"(?<![a-z0-9])" + "[^ ]*?".join(map(re.escape, word)), text) is not None
+def occurs(word: str, text: str) -> bool:
+    """The same for one word, where both are in small letters."""
+    return word in text or re.search(r"(?<![a-z0-9])" + "[^ ]*?".join(map(re.escape, word)), text) is not None
 
 
 class FilterLine(Input):
