@@ -94,6 +94,9 @@ class Run(Struct, frozen=True, kw_only=True):
     model_file: str | None = None  # the file of an own model; None for a model of ours
     model_digest: str | None = None  # SHA-256 of that file's text when the run was queued
     position: float = 0.0  # in the queue: lower is sooner
+    tags: tuple[str, ...] = ()  # the user's words for it, see `RunStore.label`
+    note: str = ""  # the user's line about it
+    environment: dict[str, str] = {}  # what it ran with: versions of python, torch, cifar-tui, … by name
 
     @property
     def is_over(self) -> bool:

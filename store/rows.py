@@ -114,11 +114,13 @@ class Rows:
                 row.run = run
                 row.history = None if run.is_over else row.history
 
-    def remove(self, id: str) -> None:
-        """Take the row away, and then also out of the backup, so that a restored store does not bring it back."""
+    def remove(self, *ids: str) -> None:
+        """Take rows away, and then also out of the backup, so that a restored store does not bring them back."""
         with self._changing():
-            if row := self._rows.get(id):
-                self._table.remove(doc_ids=[row.number])
+            known = [id for id in ids if id in self._rows]
+            if known:
+                self._table.remove(doc_ids=[self._rows[id].number for id in known])
+            for id in known:
                 del self._rows[id]
             self._storage.write(self._storage.read() or {})
 

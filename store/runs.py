@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import RLock
@@ -19,6 +19,8 @@ from store.records import Epoch, Run, summarise
 from store.rows import Rows
 
 __all__ = ["DiskFull", "Owner", "RunStore", "StoreError", "StoreInUse", "UnknownRun"]
+
+TRASH = "trash"  # under the home: the folders of runs that were set aside
 
 
 class RunStore:
@@ -90,7 +92,10 @@ class RunStore:
         return next(
             id
             for id in ids.candidates()
-            if self._rows.get(id) is None and not inbox.path_of(self.home, id).exists() and not self.folder(id).exists()
+            if self._rows.get(id) is None
+            and not any(
+                path.exists() for path in (inbox.path_of(self.home, id), self.folder(id), self.home / TRASH / id)
+            )
         )
 
     def folder(self, id: str) -> Path:
@@ -107,12 +112,53 @@ class RunStore:
             self._rows.put(run)
 
     def save(self, run: Run) -> None:
-        """Acknowledge a newer snapshot of a run. What its epochs tell is taken from them."""
+        """Acknowledge a newer snapshot of a run. What its epochs tell is taken from them, and its tags and note are
+        those that `label` gave it."""
         with self._writing():
-            epochs = self._rows.epochs(self._rows.row(run.id))
+            row = self._rows.row(run.id)
+            run = replace(run, tags=row.run.tags, note=row.run.note)
+            epochs = self._rows.epochs(row)
             # A run that is over may have more to tell than its file: it came from weights, or the file was damaged.
             has_all = len(epochs) >= max(1, run.epochs_done)
             self._rows.put(summarise(run, list(epochs)) if has_all or not run.is_over else run)
+
+    def label(self, id: str, tags: Sequence[str], note: str) -> Run:
+        """Acknowledge the user's words for a run, which nothing else changes. Returns the newer run."""
+        with self._writing():
+            row = self._rows.row(id)
+            self._rows.put(replace(row.run, tags=tuple(tags), note=note))
+            return self.run(id)
+
+    def set_aside(self, ids: Sequence[str]) -> None:
+        """Forget runs, and keep their folders in the trash, from which `bring_back` takes them. Raises UnknownRun
+        before anything is changed. A failure in between leaves folders that are in no row; `doctor` knows them."""
+        with self._writing():
+            for id in ids:
+                self._rows.row(id)
+            files.make_folder(self.home / TRASH)
+            self._rows.remove(*ids)
+            for id in ids:
+                files.disk.rename(self.folder(id), self.home / TRASH / id)
+            files.disk.sync_folder(self.home / TRASH)
+            files.disk.sync_folder(self.home / "runs")
+
+    def bring_back(self, ids: Sequence[str]) -> list[Run]:
+        """Take runs out of the trash again. Returns them; UnknownRun for one that is not there."""
+        with self._writing():
+            for id in ids:
+                if not (self.home / TRASH / id).is_dir():
+                    raise UnknownRun(f"run {id} is not in the trash any more")
+            for id in ids:
+                files.disk.rename(self.home / TRASH / id, self.folder(id))
+                files.disk.sync_folder(self.home / "runs")
+                self._rows.put(documents.read_run(self.folder(id)))
+            return [self.run(id) for id in ids]
+
+    def empty_trash(self) -> None:
+        """Delete for good what was set aside."""
+        with self._writing():
+            if (self.home / TRASH).is_dir():
+                files.remove_tree(self.home / TRASH)
 
     def remove(self, id: str) -> None:
         """Forget a run and delete its folder. After a failure it may be tried again."""

@@ -165,8 +165,10 @@ def measure(task: Task) -> Speed:
         train_speed = epoch.images_per_second
         test_speed = len(data.test) / (epoch.seconds - len(data.train) / epoch.images_per_second)
     else:
-        train_speed = _speed(train(state, data, recipe, 0, engine), recipe.batch_size, task.warm_up, task.seconds)
-        test_speed = _speed(evaluate(state, data.test, engine), TEST_BATCH, 1, task.seconds / 2)
+        train_speed = _speed(
+            train(state, data, recipe, 0, engine), len(data.train), recipe.batch_size, task.warm_up, task.seconds
+        )
+        test_speed = _speed(evaluate(state, data.test, engine), len(data.test), TEST_BATCH, 1, task.seconds / 2)
         seconds = len(data.train) / train_speed + len(data.test) / test_speed
     return Speed(
         train_images_per_second=train_speed,
@@ -178,21 +180,18 @@ def measure(task: Task) -> Speed:
     )
 
 
-def _speed(news: Iterator[Step], batch: int, warm_up: int, seconds: float) -> float:
-    """Images per second of a training or an evaluation, from the first Step after `warm_up` steps for `seconds`."""
-    first: Step | None = None
-    begun = now = time.perf_counter()
-    last = None
-    for last in news:
+def _speed(news: Iterator[Step], images: int, batch: int, warm_up: int, seconds: float) -> float:
+    """Images per second of a training or an evaluation, from the first Step after `warm_up` steps for `seconds`. One
+    that ends before is measured whole: all of its `images`."""
+    began = time.perf_counter()
+    first: tuple[Step, float] | None = None
+    for step in news:
         now = time.perf_counter()
         if first is None:
-            if last.step >= warm_up:
-                first, begun = last, now
-        elif now - begun >= seconds:
-            break
-    if first is None or last is None or last.step <= first.step:
-        raise Problem("too few steps to measure a speed: more images, or more --seconds")
-    return (last.step - first.step) * batch / (now - begun)
+            first = (step, now) if step.step >= warm_up else None
+        elif now - first[1] >= seconds:
+            return (step.step - first[0].step) * batch / (now - first[1])
+    return images / (time.perf_counter() - began)
 
 
 def peak_memory(device: torch.device) -> int | None:

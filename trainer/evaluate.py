@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from statistics import median
 
 import torch
@@ -29,6 +29,16 @@ REPEATS = 30  # passes of one image, of which the latency is the median
 WARM_UP = 5  # passes before them, which pay for what a device does only once
 
 
+class Mistake(Struct, frozen=True, kw_only=True):
+    """A test image that was taken for something else."""
+
+    place: int  # among the test images, from 0
+    true: int  # label
+    predicted: int  # label
+    confidence: float  # the probability that the network gave to the predicted class
+    pixels: bytes  # 3 × 32 × 32: red, green, blue, each row by row
+
+
 class Evaluation(Struct, frozen=True, kw_only=True):
     """A network on the test images."""
 
@@ -40,6 +50,7 @@ class Evaluation(Struct, frozen=True, kw_only=True):
     latency: float  # seconds for a batch of one image, the median of `repeats`
     repeats: int
     device: str  # in words
+    worst: tuple[Mistake, ...] = ()  # the most confident mistakes, the worst first; as many as were asked for
 
     @property
     def images(self) -> int:
@@ -79,14 +90,16 @@ def classes_of(dataset: DatasetName) -> tuple[str, ...]:
 
 
 @torch.no_grad()
-def evaluate(network: nn.Module, data: DataSet, engine: Engine) -> Generator[Step, None, Evaluation]:
-    """Pass over the test images of `data` once; network and data are on the engine's device.
+def evaluate(network: nn.Module, data: DataSet, engine: Engine, worst: int = 0) -> Generator[Step, None, Evaluation]:
+    """Pass over the test images of `data` once; network and data are on the engine's device. Of the mistakes, the
+    `worst` most confident ones are kept.
 
     The loss is summed as trainer.loop.evaluate sums it. Raises Problem when the loss is not finite.
     """
     images, labels, classes = data.test.images, data.test.labels, len(data.classes)
     confusion = torch.zeros(classes * classes, dtype=torch.int64, device=engine.device)
     loss = torch.zeros((), dtype=torch.float64, device=engine.device)
+    mistakes = Mistakes(worst)
     steps = math.ceil(len(labels) / TEST_BATCH)
     network.eval()
     scores_of(network, images[:TEST_BATCH], engine)  # to warm up
@@ -98,6 +111,7 @@ def evaluate(network: nn.Module, data: DataSet, engine: Engine) -> Generator[Ste
         loss += F.cross_entropy(scores, labels[chosen], reduction="sum")
         pairs = labels[chosen] * classes + scores.argmax(1)  # (B,)
         confusion += torch.bincount(pairs, minlength=classes * classes)
+        mistakes.add(scores, labels[chosen], first=chosen.start)
         if step == steps - 1:
             finish(engine.device)
         seconds += clock.lap()
@@ -115,11 +129,42 @@ def evaluate(network: nn.Module, data: DataSet, engine: Engine) -> Generator[Ste
         latency=latency(network, images[:1], engine),
         repeats=REPEATS,
         device=device_in_words(engine.device),
+        worst=tuple(mistakes.of(images, labels)),
     )
 
 
+class Mistakes:
+    """The most confident ones so far."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self._kept: Tensor | None = None  # (at most count, 3): confidence, place, predicted label
+
+    def add(self, scores: Tensor, labels: Tensor, first: int) -> None:
+        """A batch: scores (B, classes), labels (B,), and the place of its first image."""
+        if self.count == 0:
+            return
+        confidence, predicted = scores.double().softmax(1).max(1)  # (B,), (B,)
+        wrong = (predicted != labels).nonzero().squeeze(1)  # (W,)
+        rows = torch.stack([confidence[wrong], (wrong + first).double(), predicted[wrong].double()], dim=1)  # (W, 3)
+        together = rows if self._kept is None else torch.cat([self._kept, rows])
+        self._kept = together[together[:, 0].argsort(descending=True, stable=True)[: self.count]]
+
+    def of(self, images: Tensor, labels: Tensor) -> Iterator[Mistake]:
+        """With their images, uint8 (N, 3, 32, 32), and labels (N,)."""
+        for confidence, place, predicted in self._kept.tolist() if self._kept is not None else ():
+            at = int(place)
+            yield Mistake(
+                place=at,
+                true=int(labels[at]),
+                predicted=int(predicted),
+                confidence=confidence,
+                pixels=images[at].cpu().contiguous().numpy().tobytes(),
+            )
+
+
 def evaluate_weights(
-    model: str, weights: Weights, origin: str, source: Source, device: str, limit: int | None = None
+    model: str, weights: Weights, origin: str, source: Source, device: str, limit: int | None = None, worst: int = 0
 ) -> Generator[Step, None, Evaluation]:
     """Weights of a model of the catalogue on the test images of `source`, the first `limit` of them. Computed in fp32,
     whatever they were trained in. Raises Problem when weights, images or device are not what they should be.
@@ -127,7 +172,7 @@ def evaluate_weights(
     network = network_with(model, weights, origin)
     engine = Engine(find_device(device), Plan())
     data = load(source, train_limit=1, test_limit=limit).to(engine.device)
-    return (yield from evaluate(network.to(engine.device), data, engine))
+    return (yield from evaluate(network.to(engine.device), data, engine, worst))
 
 
 def scores_of(network: nn.Module, images: Tensor, engine: Engine) -> Tensor:

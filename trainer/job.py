@@ -17,6 +17,7 @@ from store.records import Epoch, Recipe, Run, Step
 from trainer import checkpoint
 from trainer.data import DataSet, load
 from trainer.engine import Engine, Plan, choose_plan, device_in_words, find_device
+from trainer.environment import environment
 from trainer.loop import fit, steps_of
 from trainer.optim import optimizer
 from trainer.own import changed_file
@@ -44,6 +45,7 @@ class Job:
             checkpoint.restore(saved, self.state)
         self.device, self.plan = device_in_words(torch_device), self.engine.plan.in_words()
         self.notice = self._notice(damaged)
+        self.environment = environment()
 
     @property
     def epochs(self) -> list[Epoch]:

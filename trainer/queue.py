@@ -37,6 +37,7 @@ class Training(Protocol):
     plan: str  # in words
     params: int
     notice: str | None  # what there is to say about its checkpoint
+    environment: dict[str, str]  # versions of what it runs with, by name
 
     @property
     def epochs(self) -> list[Epoch]:
@@ -188,6 +189,24 @@ class JobQueue:
             order = [run.id for run in self.jobs()]
             self._line.sort(key=order.index)
 
+    def label(self, id: str, tags: Sequence[str], note: str) -> Run:
+        """Give a run the user's words, while it trains, too."""
+        with self._changed:
+            run = self._store.label(id, tags, note)
+            if one := self._active.get(id):
+                one.run = run = replace(one.run, tags=run.tags, note=run.note)
+        self._tell(run, None)
+        return run
+
+    def set_aside(self, ids: Sequence[str]) -> None:
+        """Forget runs that neither train nor wait; `RunStore.bring_back` undoes it. Raises Problem before anything is
+        changed."""
+        with self._changed:
+            for id in ids:
+                if id in self._active or id in self._line:
+                    raise Problem(f"run {id} is in the queue: stop it first")
+            self._store.set_aside(ids)
+
     def is_idle(self) -> bool:
         """Nothing trains and nothing waits for a worker."""
         with self._changed:
@@ -280,7 +299,13 @@ class JobQueue:
             self._store.rewind(run.id, len(known))
         for epoch in known[len(lines) :]:
             self._store.append(run.id, epoch)
-        facts = replace(run, device=training.device, plan=training.plan, params=training.params)
+        facts = replace(
+            run,
+            device=training.device,
+            plan=training.plan,
+            params=training.params,
+            environment=training.environment,
+        )
         return summarise(replace(facts, notice=training.notice or run.notice), known)
 
     def _follow(self, one: Active, training: Training) -> Wish | None:
@@ -294,7 +319,8 @@ class JobQueue:
                     training.save()  # first the checkpoint, then the line, which acknowledges it
                     self._store.append(one.run.id, news)
                     epochs.append(news)
-                    one.run = summarise(one.run, epochs)
+                    with self._changed:
+                        one.run = summarise(one.run, epochs)
                     self._tell(one.run, None)
             with self._changed:
                 if one.wish is not None:
@@ -326,8 +352,8 @@ class JobQueue:
         """A newer snapshot: to the store, then to whoever listens."""
         self._store.save(run)
         with self._changed:
-            if run.id in self._active:
-                self._active[run.id].run = run
+            if one := self._active.get(run.id):
+                one.run = run = replace(run, tags=one.run.tags, note=one.run.note)  # which `label` may have changed
         self._tell(run, step)
         return run
 

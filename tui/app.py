@@ -7,8 +7,7 @@ import signal
 from collections.abc import Callable, Iterable
 from functools import partial
 from importlib import import_module
-from threading import Thread
-from typing import Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
@@ -19,13 +18,16 @@ from store.records import Run
 from store.runs import RunStore
 from trainer.queue import JobQueue, Tell
 from tui.background import in_background
+from tui.deleting import DeletingApp
 from tui.estimate import device_in_words
-from tui.following import BETWEEN_LOOKS, FollowingApp
+from tui.following import BETWEEN_LOOKS
 from tui.guard import LOG_NAME, guarded_stderr
 from tui.screens.base import AppScreen
 from tui.screens.catalogue import CatalogueScreen
 from tui.session import Session
-from tui.theme import THEMES
+
+if TYPE_CHECKING:
+    from trainer.evaluate import Evaluation
 
 MakeQueue = Callable[[Tell], JobQueue]
 MOVES = ("cursor_", "page_", "scroll", "leave")  # actions that the palette does not list
@@ -45,7 +47,7 @@ def later(module: str, name: str) -> Callable[[], Screen[None]]:
     return lambda: cast("Screen[None]", getattr(import_module(f"tui.screens.{module}"), name)())
 
 
-class CifarApp(FollowingApp):
+class CifarApp(DeletingApp):
     """Catalogue, queue and results. `queue` is None where another process owns the store: then all is for reading."""
 
     TITLE = "cifar-tui"
@@ -59,35 +61,41 @@ class CifarApp(FollowingApp):
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide"), (150, "-roomy")]  # noqa: RUF012 (Textual does not declare a ClassVar)
     VERTICAL_BREAKPOINTS = [(0, "-low"), (40, "-tall")]  # noqa: RUF012 (as above)
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("1", "mode('catalogue')", "Catalogue", show=False, tooltip="Every network"),
-        Binding("2", "mode('queue')", "Queue", show=False, tooltip="What trains and what waits"),
-        Binding("3", "mode('results')", "Results", show=False, tooltip="What every run has reached"),
-        Binding("question_mark,f1", "help", "Help", key_display="?", tooltip="Show or hide this help"),
-        Binding("ctrl+down", "scroll_help(3)", "Scroll help", show=False, tooltip="Down in this help"),
-        Binding("ctrl+up", "scroll_help(-3)", "Scroll help", show=False, tooltip="Up in this help"),
-        Binding("q", "quit", "Quit", tooltip="Leave at once; what trains is saved and goes on at the next start"),
+        Binding("1", "mode('catalogue')", "Catalogue", show=False, id="catalogue", tooltip="Every network"),
+        Binding("2", "mode('queue')", "Queue", show=False, id="queue", tooltip="What trains and what waits"),
+        Binding("3", "mode('results')", "Results", show=False, id="results", tooltip="What every run has reached"),
+        Binding("question_mark,f1", "help", "Help", key_display="?", id="help", tooltip="Show or hide this help"),
+        Binding(
+            "ctrl+down", "scroll_help(3)", "Scroll help", show=False, id="scroll-help-down", tooltip="Down in this help"
+        ),
+        Binding(
+            "ctrl+up", "scroll_help(-3)", "Scroll help", show=False, id="scroll-help-up", tooltip="Up in this help"
+        ),
+        Binding(
+            "q", "quit", "Quit", id="quit", tooltip="Leave at once; what trains is saved and goes on at the next start"
+        ),
     ]
 
     def __init__(self, session: Session, store: RunStore, make_queue: MakeQueue) -> None:
-        super().__init__(store)
+        super().__init__(store, session.home)
         self.session = session
         self.source = session.source  # of the runs that are queued next
+        self.examined: dict[tuple[str, int | None], Evaluation] = {}  # by run and best epoch: what was found inside
         self.device = ""  # what runs call the device that trains here, once that is known
         self.queue = make_queue(self.tell) if store.writable else None
-        self.unfinished: list[Thread] = []  # what must be done before leaving: runs that are just being queued
-        for theme in THEMES:
-            self.register_theme(theme)
-        self.begin_with(THEMES[0].name)
 
     def on_mount(self) -> None:
+        self.remember_theme()
+        self.empty_trash()
         self.call_after_refresh(settle)
         if self.queue is None:
             self.set_interval(BETWEEN_LOOKS, self.follow_owner)
         else:
             self.call_after_refresh(self.start_queue)  # the first frame comes before torch
         in_background(self, "devices", partial(device_in_words, self.session.devices), self.device_known)
-        for notice in (*self.store.notices, *self.session.notices):
+        for notice in (*self.store.notices, *self.session.notices, *self.faults):
             self.notify(notice, severity="warning", timeout=20, markup=False)
+        self.check_keys(self)
 
     def device_known(self, device: str) -> None:
         self.device = device
@@ -161,6 +169,8 @@ def run(session: Session, store: RunStore, make_queue: MakeQueue) -> list[Run]:
         app.run()
         for thread in app.unfinished:
             thread.join(PATIENCE)
+        app.empty_trash()
+        app.remembered.save()
         in_flight = app.queue.close() if app.queue else []
     if app.return_code:
         raise Problem(f"the app ended with an error, runs are saved; {session.home / LOG_NAME} tells more")

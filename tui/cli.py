@@ -27,7 +27,7 @@ log = logging.getLogger("cifar-tui")
 
 COMMANDS = (
     "models", "train", "resume", "queue", "results", "show", "eval", "predict", "export", "import", "data", "bench",
-    "doctor",
+    "doctor", "web",
 )  # fmt: skip
 """In the order of the help. Each is the click command of that name in tui/commands/<name>.py; a word that Python keeps
 for itself is written with an underscore behind it there."""

@@ -72,6 +72,17 @@ def recipe_differs(recipe: Recipe) -> tuple[str, ...]:
     )
 
 
+def has_begun(run: Run) -> bool:
+    """Has a worker ever taken it?"""
+    return run.status != "queued" or run.epochs_done > 0 or bool(run.device)
+
+
+def published_accuracy(run: Run) -> float | None:
+    """What the published table says of a run's model; nothing stands beside a run on synthetic data."""
+    card = CARDS.get(run.model)
+    return card.published.accuracy if card and card.published and run.dataset == "cifar10" else None
+
+
 def searched(run: Run) -> str:
     """The text in which a filter looks for a run."""
     words = (model_name(run.model), run.model, run.status, run.device, f"seed{run.seed}", run.id, run.dataset)

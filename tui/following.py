@@ -7,6 +7,7 @@ whenever something has changed.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from time import monotonic
 
 from textual.reactive import var
@@ -80,6 +81,17 @@ class FollowingApp(StyledApp):
         else:
             best = f"Best {words.percent(run.best_accuracy)} in epoch {run.best_epoch}"
             self.notify(f"{best}, last {words.percent(run.last_accuracy)}", title=title, timeout=10, markup=False)
+
+    def forget(self, ids: Iterable[str]) -> None:
+        """These runs are there no more."""
+        gone = set(ids)
+        self.steps = {id: step for id, step in self.steps.items() if id not in gone}
+        self.runs = {id: run for id, run in self.runs.items() if id not in gone}
+
+    def welcome(self, runs: Iterable[Run]) -> None:
+        """These runs are there again, at their place by age."""
+        together = self.runs | {run.id: run for run in runs}
+        self.runs = {run.id: run for run in sorted(together.values(), key=lambda run: run.created)}
 
     def follow_owner(self) -> None:
         """Read again what another process has written."""

@@ -13,8 +13,7 @@ from trainer.device import prepare_process
 from trainer.export import table as tables
 from trainer.export.place import check_free, make_folder, place
 from trainer.own import changed_file
-from tui.commands.results import has_begun
-from tui.compare import model_name
+from tui.compare import has_begun, model_name
 from tui.report_parts import best_of_each, report_of
 from tui.session import Session
 from tui.tables import models_table, runs_table

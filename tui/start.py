@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 
 import click
@@ -19,7 +20,8 @@ def start_app(session: Session) -> int:
 
     Where another program owns the store, the app opens for reading and follows it.
     """
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):  # Textual reads from the one and draws to the other
+    in_browser = "TEXTUAL_DRIVER" in os.environ  # of `cifar-tui web`, which speaks to it through pipes
+    if not in_browser and not (sys.stdin.isatty() and sys.stderr.isatty()):  # Textual reads the one, draws to the other
         raise UsageProblem("the app needs a terminal; cifar-tui --help lists the commands that do without")
     gc.disable()  # all that is made before the first frame stays; the app collects again from then on
     try:
@@ -33,5 +35,6 @@ def start_app(session: Session) -> int:
             return JobQueue(store, opener(session.source_of), session.devices, tell)
 
         for left in run(session, store, make_queue):
-            click.echo(words.farewell(left))
+            if not in_browser:
+                click.echo(words.farewell(left))
     return 0

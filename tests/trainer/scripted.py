@@ -47,6 +47,7 @@ class ScriptedTraining:
     plan = "by heart"
     params = 62_006
     notice: str | None = None
+    environment: dict[str, str] = {"python": "3.11.7", "torch": "2.9.1"}  # noqa: RUF012 # a Protocol's attribute
 
     def __init__(self, script: Script, run: Run, device: str) -> None:
         self.script, self.run, self.device = script, run, device

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from store.errors import Problem
 from store.records import Step
 from trainer import loop
+from trainer.augment import normalised
 from trainer.data import DataSet, load
 from trainer.engine import Engine, Plan
 from trainer.evaluate import Evaluation, classes_of, evaluate
@@ -136,3 +137,23 @@ def test_what_is_no_picture_is_refused_in_one_line(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
     with pytest.raises(Problem, match="too many pixels"):
         seen(tmp_path / "whole.png")
+
+
+def test_the_most_confident_mistakes_come_first_with_their_images(data: DataSet) -> None:
+    network = fresh_network("lenet", 1)
+    found: Evaluation = end(evaluate(network, data, ENGINE, worst=5))
+    with torch.no_grad():
+        scores = network(normalised(data.test.images, **ENGINE.form))
+    confidence, predicted = scores.double().softmax(1).max(1)
+    wrong = [place for place in range(len(data.test)) if predicted[place] != data.test.labels[place]]
+    wrong.sort(key=lambda place: -confidence[place].item())
+    assert [mistake.place for mistake in found.worst] == wrong[:5]
+    for mistake in found.worst:
+        image = data.test.images[mistake.place]
+        assert mistake.true == data.test.labels[mistake.place] != mistake.predicted
+        assert mistake.confidence == pytest.approx(confidence[mistake.place].item())
+        assert mistake.pixels == image.numpy().tobytes()
+
+
+def test_no_mistakes_are_kept_unless_they_are_asked_for(data: DataSet) -> None:
+    assert end(evaluate(Always(), data, ENGINE)).worst == ()

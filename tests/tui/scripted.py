@@ -30,6 +30,7 @@ class MemoryStore(RunStore):
         self.home, self.writable = home, writable
         self.by_id = {run.id: run for run in runs}
         self.lines: dict[str, list[Epoch]] = {}
+        self.trash: dict[str, Run] = {}
         self._ids = (f"n{number:03}" for number in itertools.count(1))
 
     @property
@@ -60,6 +61,20 @@ class MemoryStore(RunStore):
     def remove(self, id: str) -> None:
         del self.by_id[id]
 
+    def label(self, id: str, tags: Sequence[str], note: str) -> Run:
+        self.by_id[id] = replace(self.by_id[id], tags=tuple(tags), note=note)
+        return self.run(id)
+
+    def set_aside(self, ids: Sequence[str]) -> None:
+        self.trash |= {id: self.by_id.pop(id) for id in ids}
+
+    def bring_back(self, ids: Sequence[str]) -> list[Run]:
+        self.by_id |= {id: self.trash.pop(id) for id in ids}
+        return [self.run(id) for id in ids]
+
+    def empty_trash(self) -> None:
+        self.trash = {}
+
     def runs(self) -> list[Run]:
         return [self.run(id) for id in list(self.by_id)]
 
@@ -82,6 +97,7 @@ class ScriptedTraining:
 
     device, plan, params = "cpu", "scripted", 62_006
     notice: str | None = None
+    environment: dict[str, str] = {"python": "3.11.7", "torch": "2.9.1"}  # noqa: RUF012 # a Protocol's attribute
 
     def __init__(self, run: Run, epochs: list[Epoch]) -> None:
         self.run, self.epochs, self.saves = run, epochs, 0

@@ -10,8 +10,14 @@ from tests.tui.conftest import MakeWorkbench
 from tests.tui.scripted import done, until
 from tui.app import CifarApp
 from tui.screens.catalogue import CatalogueScreen
+from tui.screens.choose_columns import ColumnsDialog
+from tui.screens.comparison import ComparisonPage
+from tui.screens.confirm import ConfirmDialog
 from tui.screens.data import DataDialog
+from tui.screens.inside import InsidePage
+from tui.screens.labels import LabelDialog
 from tui.screens.log import LogPage
+from tui.screens.marked import MarkedScreen
 from tui.screens.model import ModelPage
 from tui.screens.queue import QueueScreen
 from tui.screens.recipe import RecipeDialog
@@ -32,6 +38,12 @@ OURS = (
     ModelPage,
     RunPage,
     LogPage,
+    ComparisonPage,
+    InsidePage,
+    MarkedScreen,
+    ColumnsDialog,
+    ConfirmDialog,
+    LabelDialog,
     ScatterScreen,
     SortedScreen,
     SortDialog,

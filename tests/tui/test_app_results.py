@@ -7,7 +7,7 @@ from rich.text import Text
 from store.records import Recipe, Run
 from tests.tui.conftest import MakeWorkbench
 from tests.tui.scripted import Workbench, done, until
-from tui.screens.results import COLUMNS, PAGE, ResultsScreen
+from tui.screens.results import PAGE, ResultsScreen
 from tui.screens.run import RunPage
 
 BIG = (200, 60)
@@ -88,7 +88,8 @@ async def test_time_and_size_are_written_as_the_published_table_writes_them(work
     bench = workbench(RUNS)
     async with bench.app.run_test(size=BIG) as pilot:
         await pilot.press("3")
-        row = {column.key: cell(bench, "a1", column.key).plain for column in COLUMNS}
+        keys = [str(column.key.value) for column in results(bench).table.ordered_columns]
+        row = {key: cell(bench, "a1", key).plain for key in keys}
         assert row["model"].strip() == "LeNet"
         assert (row["best"], row["last"], row["published"]) == ("74.31%", "74.21%", "74.74%")
         assert (row["time"], row["params"], row["size"]) == ("0h-39m-23s", "62,006", "0.25 MB")

@@ -16,6 +16,7 @@ from textual.pilot import Pilot
 from store.records import Recipe, Run
 from tests.tui.conftest import MakeWorkbench
 from tests.tui.scripted import Workbench, done, epoch, step, until
+from tests.tui.test_app_inside import found
 from zoo import CARDS
 
 SNAPSHOTS = Path(__file__).with_name("snapshots")
@@ -49,6 +50,19 @@ async def train(bench: Workbench, pilot: Pilot[None]) -> None:
     await until(pilot, lambda: any(known.step == 213 for known in bench.app.steps.values()))
 
 
+async def give_curves(bench: Workbench, pilot: Pilot[None]) -> None:
+    """Ten epochs for two of the runs."""
+    for number in range(1, 11):
+        bench.store.append("a1", epoch(number, 0.3 + 0.04 * number))
+        bench.store.append("b1", epoch(number, 0.5 + 0.03 * number))
+
+
+async def look_inside(bench: Workbench, pilot: Pilot[None]) -> None:
+    """What was found inside the newest run is known already."""
+    run = bench.store.run("e1")
+    bench.app.examined[run.id, run.best_epoch] = found()
+
+
 async def nothing(bench: Workbench, pilot: Pilot[None]) -> None:
     """The screen as it is."""
 
@@ -65,13 +79,21 @@ CASES: dict[str, tuple[Prepare, list[str]]] = {
     "queue": (train, ["2"]),
     "queue-empty": (nothing, ["2"]),
     "results": (nothing, ["3"]),
+    "results-columns": (nothing, ["3", "v"]),
+    "results-delete": (nothing, ["3", "A", "d"]),
+    "results-fault": (nothing, ["3", "slash", *"acc>0.5 stat:do"]),
+    "comparison": (give_curves, ["3", *["j"] * 3, "space", "j", "space", "c"]),
     "run": (train, ["2", "enter"]),
+    "inside": (look_inside, ["3", "enter", "m"]),
 }
+
+
+SMALL_ONLY = {"catalogue-filter", "recipe", "queue-empty", "sort", "results-columns", "results-delete", "results-fault"}
 
 
 def shown(case: str, size: tuple[int, int]) -> bool:
     """The roomy size is worth its time only where it shows something else."""
-    return size == SIZES[0] or case not in {"catalogue-filter", "recipe", "queue-empty", "sort"}
+    return size == SIZES[0] or case not in SMALL_ONLY
 
 
 def screen_text(bench: Workbench) -> str:

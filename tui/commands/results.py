@@ -8,7 +8,7 @@ from store.records import Run
 from store.runs import RunStore
 from tui import words
 from tui.commands.output import print_json, print_table, run_in_json, table_of
-from tui.compare import what_differs
+from tui.compare import has_begun, what_differs
 from tui.session import Session
 from zoo import CARDS
 
@@ -34,11 +34,6 @@ def results(session: Session, as_json: bool) -> None:
     for run in begun:
         table.add_row(*cells(run))
     print_table(table)
-
-
-def has_begun(run: Run) -> bool:
-    """Has a worker ever taken it?"""
-    return run.status != "queued" or run.epochs_done > 0 or bool(run.device)
 
 
 def cells(run: Run) -> list[str]:

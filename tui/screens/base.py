@@ -41,6 +41,7 @@ class AppScreen(Screen[None]):
     def on_mount(self) -> None:
         self.watch(self.app, "runs", self.news, init=False)
         self.watch(self.app, "steps", self.news, init=False)
+        self.cifar.check_keys(self)
         self.news()
 
     def on_screen_resume(self) -> None:
@@ -69,10 +70,10 @@ class RunsScreen(AppScreen):
     """A screen on which runs are chosen, and keys decide what becomes of them."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("p", "pause", "Pause", tooltip="Save the run and set it aside; r goes on"),
-        Binding("x", "stop", "Stop", tooltip="End the run; what it learned is kept"),
-        Binding("r", "go_on", "Go on", tooltip="Go on from the last checkpoint"),
-        Binding("R", "again", "Again", tooltip="Train again from the start, as a new run"),
+        Binding("p", "pause", "Pause", id="pause", tooltip="Save the run and set it aside; r goes on"),
+        Binding("x", "stop", "Stop", id="stop", tooltip="End the run; what it learned is kept"),
+        Binding("r", "go_on", "Go on", id="go-on", tooltip="Go on from the last checkpoint"),
+        Binding("R", "again", "Again", id="again", tooltip="Train again from the start, as a new run"),
     ]
 
     def chosen(self) -> list[str]:
@@ -115,8 +116,8 @@ class TableScreen(AppScreen):
     """A screen around one table, with a filter."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("slash", "filter", "Filter", key_display="/", tooltip="Find rows as you type"),
-        Binding("escape", "reset", "Reset", show=False, tooltip="Drop the filter, then the marks"),
+        Binding("slash", "filter", "Filter", key_display="/", id="filter", tooltip="Find rows as you type"),
+        Binding("escape", "reset", "Reset", show=False, id="reset", tooltip="Drop the filter, then the marks"),
     ]
     AUTO_FOCUS = "RecordTable"
     filter_hint = ""

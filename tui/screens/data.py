@@ -34,8 +34,8 @@ class DataDialog(Dialog[Source]):
 
     HELP = "The real CIFAR-10 is not on this computer yet. Choose one of the three ways; **escape** goes back."
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("j", "move(1)", "Down", show=False, tooltip="The next way"),
-        Binding("k", "move(-1)", "Up", show=False, tooltip="The way before"),
+        Binding("j", "move(1)", "Down", show=False, id="down", tooltip="The next way"),
+        Binding("k", "move(-1)", "Up", show=False, id="up", tooltip="The way before"),
     ]
 
     def __init__(self, source: Source) -> None:

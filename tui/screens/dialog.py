@@ -14,7 +14,7 @@ class Dialog(ModalScreen[Answer | None]):
     """Returns an answer, or None when the user thinks better of it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "cancel", "Cancel", tooltip="Close without doing anything"),
+        Binding("escape", "cancel", "Cancel", id="cancel", tooltip="Close without doing anything"),
     ]
 
     def action_cancel(self) -> None:

@@ -63,10 +63,10 @@ class LogPage(AppScreen):
         traceback. It follows a run that trains.
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,l", "back", "Back", key_display="esc", tooltip="Back to where you came from"),
-        Binding("j", "scroll(1)", "Down", show=False, tooltip="One line down"),
-        Binding("k", "scroll(-1)", "Up", show=False, tooltip="One line up"),
-        Binding("G", "to_end", "End", show=False, tooltip="The newest line, and follow again"),
+        Binding("escape,l", "back", "Back", key_display="esc", id="back", tooltip="Back to where you came from"),
+        Binding("j", "scroll(1)", "Down", show=False, id="down", tooltip="One line down"),
+        Binding("k", "scroll(-1)", "Up", show=False, id="up", tooltip="One line up"),
+        Binding("G", "to_end", "End", show=False, id="last", tooltip="The newest line, and follow again"),
     ]
 
     def __init__(self, id: str) -> None:

@@ -89,11 +89,15 @@ class ModelPage(AppScreen):
         the same key again comes back to the story.
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("s", "see('source')", "Source", tooltip="The source of its family's file, or back to the story"),
-        Binding("l", "see('layers')", "Layers", tooltip="Its layers with shapes, parameters and MACs, or back"),
-        Binding("escape", "back", "Back", tooltip="Back to where you came from"),
-        Binding("j", "scroll(1)", "Down", show=False, tooltip="One line down"),
-        Binding("k", "scroll(-1)", "Up", show=False, tooltip="One line up"),
+        Binding(
+            "s", "see('source')", "Source", id="source", tooltip="The source of its family's file, or back to the story"
+        ),
+        Binding(
+            "l", "see('layers')", "Layers", id="layers", tooltip="Its layers with shapes, parameters and MACs, or back"
+        ),
+        Binding("escape", "back", "Back", id="back", tooltip="Back to where you came from"),
+        Binding("j", "scroll(1)", "Down", show=False, id="down", tooltip="One line down"),
+        Binding("k", "scroll(-1)", "Up", show=False, id="up", tooltip="One line up"),
     ]
 
     def __init__(self, card: Card) -> None:

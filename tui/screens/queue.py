@@ -67,8 +67,18 @@ class QueueScreen(RunsScreen, TableScreen):
         everything that trains or waits will be done, as far as own runs on this device tell.
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("K", "move(-1)", "Sooner", key_display="K", group=MOVE, tooltip="Let the waiting run begin sooner"),
-        Binding("J", "move(1)", "Later", key_display="J", group=MOVE, tooltip="Let the waiting run begin later"),
+        Binding(
+            "K",
+            "move(-1)",
+            "Sooner",
+            key_display="K",
+            group=MOVE,
+            id="sooner",
+            tooltip="Let the waiting run begin sooner",
+        ),
+        Binding(
+            "J", "move(1)", "Later", key_display="J", group=MOVE, id="later", tooltip="Let the waiting run begin later"
+        ),
         Binding("l", "log", "Log", id="log", tooltip="What happened to this run, its log file included"),
         Binding(
             "C",

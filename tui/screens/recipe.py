@@ -73,10 +73,10 @@ class RecipeDialog(Dialog[Choice]):
         "Each line is a setting of the recipe. **Enter** queues, **escape** goes back, **tab** goes to the next line."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "queue", "Queue", tooltip="Queue the chosen networks with this recipe"),
-        Binding("down", "app.focus_next", "Next", show=False, tooltip="To the next line"),
-        Binding("ctrl+r", "preset", "Preset again", show=False, tooltip="Undo every change of the preset"),
-        Binding("up", "app.focus_previous", "Previous", show=False, tooltip="To the line before"),
+        Binding("enter", "queue", "Queue", id="confirm", tooltip="Queue the chosen networks with this recipe"),
+        Binding("down", "app.focus_next", "Next", show=False, id="next", tooltip="To the next line"),
+        Binding("ctrl+r", "preset", "Preset again", show=False, id="preset", tooltip="Undo every change of the preset"),
+        Binding("up", "app.focus_previous", "Previous", show=False, id="previous", tooltip="To the line before"),
     ]
 
     def __init__(self, models: list[str], paces: Paces, devices: Sequence[str]) -> None:

@@ -11,129 +11,142 @@ from textual.widgets import Static
 
 from store.records import Run
 from tui import words
-from tui.compare import model_name, searched, what_differs
-from tui.screens.base import RunsScreen, TableScreen
-from tui.screens.queue import TONES
-from tui.widgets.filter import matches
-from tui.widgets.table import Cell, Column, RecordTable, Tone
-from zoo import CARDS
+from tui.columns import COLUMNS, USUAL, Row, columns_of
+from tui.compare import has_begun, recipe_in_words, what_differs
+from tui.filtering import Test, read_filter
+from tui.groups import SeedGroups
+from tui.screens.marked import MarkedScreen
+from tui.screens.sorting import SortedScreen
+from tui.widgets.table import RecordTable, Sorting, in_order
 
 PAGE = 100  # rows; the table of Textual takes seconds for ten thousand
 
 
-def published_accuracy(run: Run) -> float | None:
-    """What the published table says of this model; nothing stands beside a run on synthetic data."""
-    card = CARDS.get(run.model)
-    return card.published.accuracy if card and card.published and run.dataset == "cifar10" else None
-
-
-def difference(run: Run, width: int) -> Cell:
-    """In points; dimmed when the run was not made the way the published one was."""
-    if run.dataset == "synthetic":
-        return "synthetic data", "quiet"
-    published = published_accuracy(run)
-    if published is None or run.best_accuracy is None:
-        return words.NOTHING, "quiet"
-    points = words.difference(run.best_accuracy, published)
-    tones: dict[str, Tone] = {"▲": "good", "▼": "bad", "=": "plain"}
-    return points, "quiet" if what_differs(run) else tones[points[0]]
-
-
-def status(run: Run, width: int) -> Cell:
-    whole = words.status(run)
-    return whole if len(whole) <= width else whole[0], TONES.get(run.status, "plain")
-
-
-def parameters(run: Run, width: int) -> Cell:
-    exact = words.count(run.params)
-    return exact if len(exact) <= width else words.short_count(run.params)
-
-
-COLUMNS: list[Column[Run]] = [
-    Column("model", "Model", 19, lambda run, width: model_name(run.model, width), rank=1, roomy=30),
-    Column("published", "Published", 6, lambda run, _: words.percent(published_accuracy(run)), 3, 9, "right", "Publ."),
-    Column("difference", "Difference", 14, difference, rank=4, justify="right"),
-    Column("best", "Best", 6, lambda run, _: words.percent(run.best_accuracy), rank=2, justify="right"),
-    Column("last", "Last", 6, lambda run, _: words.percent(run.last_accuracy), rank=5, justify="right"),
-    Column("status", "Status", 1, status, rank=0, roomy=13, short=" "),
-    Column("time", "Time", 11, lambda run, _: words.duration(run.seconds), rank=6, justify="right"),
-    Column("differs", "Differs in", 18, lambda run, _: (", ".join(what_differs(run)), "quiet"), rank=7, roomy=40),
-    Column("seed", "Seed", 4, lambda run, _: str(run.seed), rank=8, roomy=6, justify="right"),
-    Column("params", "Params", 6, parameters, rank=9, roomy=10, justify="right"),
-    Column("size", "Size", 9, lambda run, _: words.weights_size(run.params), rank=10, justify="right"),
-    Column("device", "Device", 12, lambda run, _: run.device, rank=11, roomy=22),
-    Column("id", "Run", 5, lambda run, _: run.id, rank=12),
-]
-
-
-class ResultsScreen(RunsScreen, TableScreen):
+class ResultsScreen(MarkedScreen, SortedScreen):
     """Every run that has begun, the newest first."""
 
-    filter_hint = "model, status, device, seed1 …"
+    filter_hint = "acc>0.9 family:resnet not status:failed tag:baseline …"
+    usual_order = "Newest first"
     HELP = """
         ### Results
         **Best** is the best test accuracy of any epoch, which is what the published table reports; **Last** is that of
         the last epoch, the honest one. **Difference** is in points, and plain only for a run that was made like the
         published one: the same recipe at full length on the whole CIFAR-10. Otherwise it is dimmed, and the line at
-        the bottom says what differs.
+        the bottom says what differs. **Mean ± sd** is over the runs that differ only in their seed.
+
+        ### Filter
+        A word is looked for in model, run, tags, note, status, device and recipe. `acc>0.9` compares, `family:resnet`
+        looks in one field, `not` turns round what follows. Compared are `acc best last diff epochs seed params time`,
+        looked in `family model status data device recipe tag note id`.
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("e", "export", "Export", tooltip="The marked runs, or this one: table, report, weights, log …"),
-        Binding("right_square_bracket", "turn(1)", "Next page", show=False, key_display="]", tooltip="Older runs"),
-        Binding("left_square_bracket", "turn(-1)", "Page before", show=False, key_display="[", tooltip="Newer runs"),
+        Binding("v", "columns", "Columns", id="columns", tooltip="Choose the columns that are shown"),
+        Binding("A", "mark_all", "Mark all", show=False, id="mark-all", tooltip="Mark all of this page; again: none"),
+        Binding("p", "pause", "Pause", show=False, id="pause", tooltip="Save the run and set it aside; r goes on"),
+        Binding("x", "stop", "Stop", show=False, id="stop", tooltip="End the run; what it learned is kept"),
+        Binding("r", "go_on", "Go on", show=False, id="go-on", tooltip="Go on from the last checkpoint"),
+        Binding("R", "again", "Again", show=False, id="again", tooltip="Train again from the start, as a new run"),
+        Binding("]", "turn(1)", "Next page", show=False, id="next-page", tooltip="Further down"),
+        Binding("[", "turn(-1)", "Page before", show=False, id="previous-page", tooltip="Further up"),
     ]
 
     def __init__(self) -> None:
         super().__init__()
         self.page = 0
-        self.found = 0
+        self.groups = SeedGroups()
+        self.rows: dict[str, Row] = {}  # of every run that has begun, the newest first
+        self.found: dict[str, Row] = {}  # what the filter finds, in order
+        self.drawn: tuple[dict[str, Run], str, Sorting | None] | None = None
+        self.test: Test = read_filter("")[0]
+        self.columns: tuple[str, ...] = USUAL
 
     def compose_body(self) -> ComposeResult:
+        remembered = self.cifar.remembered
+        self.columns = remembered.get("results-columns", tuple[str, ...], USUAL)
+        key, falling = remembered.get("results-sorting", tuple[str, bool], ("", False))
+        self.sorting = Sorting(key, falling) if any(column.key == key for column in COLUMNS) else None
         yield from self.compose_filter()
-        yield RecordTable[Run](COLUMNS, id="results")
+        yield Static(id="fault", markup=False)
+        table = RecordTable[Row](columns_of(self.columns), id="results")
+        table.sorting = self.sorting
+        yield table
         yield Static("Nothing was trained yet. Go to the catalogue with 1, and queue a network with a.", id="empty")
         yield Static(id="count")
 
     def update_body(self) -> None:
-        query = self.query_text
-        begun = [run for run in reversed(self.cifar.runs.values()) if has_begun(run)]
-        runs = [run for run in begun if matches(query, searched(run))] if query else begun
-        self.found = len(runs)
-        self.page = max(0, min(self.page, (self.found - 1) // PAGE))
-        page = runs[self.page * PAGE : (self.page + 1) * PAGE]
-        self.table.show({run.id: run for run in page}, among=self.cifar.runs)
-        self.query_one("#empty").display = not runs and not query
-        self.table.display = bool(runs or query)
+        runs, query = self.cifar.runs, self.query_text
+        seen, self.drawn = self.drawn, (runs, query, self.sorting)
+        if seen is None or seen[1] != query:
+            self.read_filter(query)
+        if seen is None or seen[0] is not runs:
+            self.rows = self.rows_of(runs)
+        if seen is None or seen[0] is not runs or seen[1:] != self.drawn[1:]:
+            found = {id: row for id, row in self.rows.items() if self.test(row.run)} if query else self.rows
+            self.found = in_order(found, COLUMNS, self.sorting)
+        self.page = max(0, min(self.page, (len(self.found) - 1) // PAGE))
+        page = list(self.found)[self.page * PAGE : (self.page + 1) * PAGE]
+        self.table.show({id: self.found[id] for id in page}, among=runs)
+        self.query_one("#empty").display = not self.found and not query
+        self.table.display = bool(self.found or query)
         self.say_what_differs()
+
+    def rows_of(self, runs: dict[str, Run]) -> dict[str, Row]:
+        """A row for each run that has begun; those that are as they were stay the same objects."""
+        seeds = self.groups.among(runs.values())
+        rows: dict[str, Row] = {}
+        for run in reversed(runs.values()):
+            if has_begun(run):
+                old, group = self.rows.get(run.id), seeds.get(run.id)
+                rows[run.id] = old if old and old.run is run and old.seeds == group else Row(run, group)
+        return rows
+
+    def read_filter(self, query: str) -> None:
+        """Understand what was typed, and say what of it cannot be understood."""
+        self.test, fault = read_filter(query)
+        line = self.query_one("#fault", Static)
+        line.update(fault)
+        line.display = bool(fault)
 
     @on(RecordTable.Marked)
     @on(RecordTable.RowHighlighted)
     def say_what_differs(self) -> None:
-        """The line under the table: how many rows there are, and why the one under the cursor is dimmed."""
-        parts = [words.several(self.found, "run")]
-        if self.found > PAGE:
+        """The line under the table: how many rows there are, and what there is to say of the one under the cursor."""
+        found = len(self.found)
+        parts = [words.several(found, "run")]
+        if found > PAGE:
             first = self.page * PAGE + 1
-            parts = [f"{first:,}–{min(first + PAGE - 1, self.found):,} of {self.found:,} runs, \\[ ] turn pages"]
+            parts = [f"{first:,}–{min(first + PAGE - 1, found):,} of {found:,} runs, [ ] turn pages"]
         if self.table.marked:
             parts.append(f"{len(self.table.marked)} marked")
-        run = self.cifar.runs.get(self.table.current or "")
-        if run is not None and (reasons := what_differs(run)):
-            parts.append("not as published: " + ", ".join(reasons))
-        elif not self.found:
+        if (row := self.found.get(self.table.current or "")) is not None:
+            parts += about(row)
+        elif not found:
             parts = ["Nothing matches the filter."] if self.query_text else []
-        self.query_one("#count", Static).update(" · ".join(parts))
+        self.query_one("#count", Static).update(" · ".join(parts).replace("[", "\\["))
+
+    def sort_by(self, sorting: Sorting | None) -> None:
+        self.page = 0
+        super().sort_by(sorting)
+        self.cifar.remember("results-sorting", (sorting.key, sorting.falling) if sorting else ("", False))
 
     def action_turn(self, by: int) -> None:
         self.page += by
         self.update_body()
         self.table.move_cursor(row=0)
 
-    def action_export(self) -> None:
-        from tui.screens.export import ExportDialog, offers_of_runs
+    def action_mark_all(self) -> None:
+        self.table.mark_all()
 
-        if ids := self.chosen():
-            offers = offers_of_runs(self.cifar.session, self.cifar.store, ids)
-            self.app.push_screen(ExportDialog(offers, self, words.several(len(ids), "run")))
+    def action_columns(self) -> None:
+        from tui.screens.choose_columns import ColumnsDialog
+
+        def chosen(keys: tuple[str, ...] | None) -> None:
+            if keys is not None:
+                self.columns = keys or USUAL
+                self.table.lay_out(columns_of(self.columns))
+                self.cifar.remember("results-columns", self.columns)
+
+        self.app.push_screen(ColumnsDialog(COLUMNS, self.columns, USUAL), chosen)
 
     def chosen(self) -> list[str]:
         return self.table.chosen
@@ -146,6 +159,12 @@ class ResultsScreen(RunsScreen, TableScreen):
             self.app.push_screen(RunPage(event.row_key.value))
 
 
-def has_begun(run: Run) -> bool:
-    """Did it ever train?"""
-    return run.status != "queued" or run.epochs_done > 0 or bool(run.device)
+def about(row: Row) -> list[str]:
+    """What there is to say of the run under the cursor, the most important first."""
+    run, parts = row.run, []
+    if reasons := what_differs(run):
+        parts.append("not as published: " + ", ".join(reasons))
+    if row.seeds and row.seeds.runs > 1:
+        spread = words.mean_and_spread(row.seeds.mean, row.seeds.spread, row.seeds.runs)
+        parts.append(f"{spread} seeds of {recipe_in_words(run.recipe)}")
+    return [*parts, *filter(None, [" ".join(f"#{tag}" for tag in run.tags), run.note])]

@@ -6,13 +6,13 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
+from textual.containers import Horizontal, Vertical, VerticalScroll
 
-from store.records import Epoch, Run
+from store.records import Epoch, Run, Status
 from tui import words
-from tui.compare import model_name, recipe_in_words, what_differs
-from tui.screens.base import RunsScreen
-from tui.screens.results import published_accuracy
+from tui.compare import model_name, published_accuracy, recipe_in_words, what_differs
+from tui.details import details_of
+from tui.screens.marked import MarkedScreen
 from tui.widgets.curve import Curve
 from tui.widgets.facts import Facts
 from tui.widgets.table import Column, RecordTable
@@ -30,23 +30,32 @@ COLUMNS: list[Column[Epoch]] = [
 ]
 
 
-class RunPage(RunsScreen):
+class RunPage(MarkedScreen):
     """Follows its run while it trains."""
 
     AUTO_FOCUS = "RecordTable"
     HELP = """
         ### A run
-        Facts, then its epochs, the newest first. `c` shows the curves where they do not stand beside the epochs.
+        Facts, then its epochs, the newest first. `c` shows the curves where they do not stand beside the epochs, `i`
+        everything else that is known: with what it ran, its whole recipe, its files. `m` looks inside its network:
+        class by class, and its worst mistakes.
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("c", "curves", "Curves", tooltip="Curves instead of the numbers, or both, or back"),
-        Binding("escape", "back", "Back", tooltip="Back to where you came from"),
+        Binding("c", "curves", "Curves", id="curves", tooltip="Curves instead of the numbers, or both, or back"),
+        Binding("m", "inside", "Mistakes", id="inside", tooltip="Class by class, what it takes for what, its mistakes"),
+        Binding("i", "details", "Details", id="details", tooltip="Versions, files and all settings, or back"),
+        Binding("l", "log", "Log", id="log", tooltip="What happened to this run, its log file included"),
+        Binding("R", "again", "Again", show=False, id="again", tooltip="Train again from the start, as a new run"),
+        Binding("e", "export", "Export", show=False, id="export", tooltip="Take away: table, report, weights, log …"),
+        Binding("d,delete", "delete", "Delete", show=False, id="delete", tooltip="Delete this run"),
+        Binding("escape", "back", "Back", id="back", tooltip="Back to where you came from"),
     ]
 
     def __init__(self, id: str) -> None:
         super().__init__()
         self.run_id = id
-        self.curves_wanted = False
+        self.curves_wanted = self.details_wanted = False
+        self.status: Status | None = None
 
     def compose_body(self) -> ComposeResult:
         yield Facts(id="facts")
@@ -55,26 +64,48 @@ class RunPage(RunsScreen):
             with Vertical(id="curves"):
                 yield Curve("accuracy in percent, by epoch", rises=True, id="accuracy")
                 yield Curve("loss, by epoch", rises=False, id="loss")
+        with VerticalScroll(id="details"):
+            yield Facts(id="all-facts")
 
     def on_resize(self) -> None:
         self.lay_out()
 
     def lay_out(self) -> None:
-        """Numbers, curves, or both."""
+        """Numbers, curves, or both; or everything else."""
         wide = self.size.width >= WIDE
+        self.query_one("#details").display = self.details_wanted
+        self.query_one("#epochs").display = not self.details_wanted
         curves = self.query_one("#curves")
         curves.display = wide or self.curves_wanted
         self.query_one(RecordTable).display = wide or not self.curves_wanted
         if curves.display:
             self.draw_curves()
 
-    def update_body(self) -> None:
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Only the keys that mean something for what this run is now."""
         run = self.cifar.runs.get(self.run_id)
         if run is None:
+            return True
+        match action:
+            case "pause" | "stop":
+                return run.status in {"running", "queued", "interrupted"} or (action, run.status) == ("stop", "paused")
+            case "go_on":
+                return run.status in {"paused", "stopped", "interrupted", "failed"}
+        return action not in {"compare", "undo"}
+
+    def update_body(self) -> None:
+        run = self.cifar.runs.get(self.run_id)
+        if run is None:  # it was deleted
+            self.app.pop_screen()
             return
+        if run.status != self.status:
+            self.status = run.status
+            self.refresh_bindings()
         epochs = self.cifar.store.epochs(self.run_id)
-        self.query_one(Facts).facts = facts_of(run)
+        self.query_one("#facts", Facts).facts = facts_of(run)
         self.query_one(RecordTable).show({str(epoch.epoch): epoch for epoch in reversed(epochs)})
+        if self.details_wanted:
+            self.query_one("#all-facts", Facts).facts = details_of(run, self.cifar.store.folder(run.id))
         self.lay_out()
 
     def draw_curves(self) -> None:
@@ -90,8 +121,25 @@ class RunPage(RunsScreen):
         return [self.run_id]
 
     def action_curves(self) -> None:
-        self.curves_wanted = not self.curves_wanted
+        self.curves_wanted = self.details_wanted or not self.curves_wanted
+        self.details_wanted = False
         self.lay_out()
+
+    def action_details(self) -> None:
+        self.details_wanted = not self.details_wanted
+        self.update_body()
+        self.query_one("#details" if self.details_wanted else RecordTable).focus()
+
+    def action_inside(self) -> None:
+        from tui.screens.inside import InsidePage
+
+        if (run := self.cifar.runs.get(self.run_id)) is not None:
+            self.app.push_screen(InsidePage(run))
+
+    def action_log(self) -> None:
+        from tui.screens.log import LogPage
+
+        self.app.push_screen(LogPage(self.run_id))
 
     def action_back(self) -> None:
         self.app.pop_screen()

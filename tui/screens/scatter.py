@@ -60,10 +60,10 @@ class ScatterScreen(AppScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("x", "turn_axis", "Axis", id="axis", tooltip="Parameters, MACs or time along the bottom"),
         Binding("z", "zoom", "Zoom", id="zoom", tooltip="Only the best networks, or all"),
-        Binding("down,right,j", "move(1)", "Next", show=False, tooltip="The next network of the table"),
-        Binding("up,left,k", "move(-1)", "Before", show=False, tooltip="The network before in the table"),
-        Binding("enter", "open", "Open", tooltip="Open the page of this network"),
-        Binding("escape,p", "back", "Back", key_display="esc", tooltip="Back to the table, at this network"),
+        Binding("down,right,j", "move(1)", "Next", show=False, id="down", tooltip="The next network of the table"),
+        Binding("up,left,k", "move(-1)", "Before", show=False, id="up", tooltip="The network before in the table"),
+        Binding("enter", "open", "Open", id="open", tooltip="Open the page of this network"),
+        Binding("escape,p", "back", "Back", key_display="esc", id="back", tooltip="Back to the table, at this network"),
     ]
 
     def __init__(self, models: list[str], current: str, left: Callable[[str], object]) -> None:

@@ -23,10 +23,10 @@ class SortDialog(Dialog[Sorting | str]):
 
     HELP = "Choose the column by which the rows are sorted. The same column once more turns the order round."
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "choose", "Sort", tooltip="Sort by this column"),
-        Binding("j", "move(1)", "Down", show=False, tooltip="The next column"),
-        Binding("k", "move(-1)", "Up", show=False, tooltip="The column before"),
-        Binding("s", "cancel", "Cancel", show=False, tooltip="Close without doing anything"),
+        Binding("enter", "choose", "Sort", id="confirm", tooltip="Sort by this column"),
+        Binding("j", "move(1)", "Down", show=False, id="down", tooltip="The next column"),
+        Binding("k", "move(-1)", "Up", show=False, id="up", tooltip="The column before"),
+        Binding("s", "cancel", "Cancel", show=False, id="cancel", tooltip="Close without doing anything"),
     ]
 
     def __init__(self, columns: list[Column[Any]], usual: str, now: Sorting | None) -> None:

@@ -16,11 +16,12 @@ def matches(query: str, text: str) -> bool:
     `rn50` finds ResNet-50, `vgg 1` every VGG-1…; case does not matter.
     """
     text = text.lower()
-    return all(word in text or _loosely(word, text) for word in query.lower().split())
+    return all(occurs(word, text) for word in query.lower().split())
 
 
-def _loosely(word: str, text: str) -> bool:
-    return re.search(r"(?<![a-z0-9])" + "[^ ]*?".join(map(re.escape, word)), text) is not None
+def occurs(word: str, text: str) -> bool:
+    """The same for one word, where both are in small letters."""
+    return word in text or re.search(r"(?<![a-z0-9])" + "[^ ]*?".join(map(re.escape, word)), text) is not None
 
 
 class FilterLine(Input):
@@ -28,9 +29,9 @@ class FilterLine(Input):
 
     HELP = "Type parts of what you look for. **Enter** keeps the filter and goes to the rows, **escape** drops it."
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "drop", "Drop filter", tooltip="Show all rows again"),
-        Binding("enter", "done", "To the rows", tooltip="Keep the filter and go to the rows"),
-        Binding("down", "done", "To the rows", show=False, tooltip="Keep the filter and go to the rows"),
+        Binding("escape", "drop", "Drop filter", id="reset", tooltip="Show all rows again"),
+        Binding("enter", "done", "To the rows", id="to-rows", tooltip="Keep the filter and go to the rows"),
+        Binding("down", "done", "To the rows", show=False, id="to-rows", tooltip="Keep the filter and go to the rows"),
     ]
 
     class Done(Message):

@@ -49,9 +49,11 @@ class LiveCard(Widget, can_focus=True):
         **last** that of the last finished epoch.
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "open", "Open", tooltip="Open the page of this run"),
-        Binding("up,k", "leave(-1)", "Up", show=False, tooltip="To the card above"),
-        Binding("down,j", "leave(1)", "Down", show=False, tooltip="To the card below, or to the runs that wait"),
+        Binding("enter", "open", "Open", id="open", tooltip="Open the page of this run"),
+        Binding("up,k", "leave(-1)", "Up", show=False, id="up", tooltip="To the card above"),
+        Binding(
+            "down,j", "leave(1)", "Down", show=False, id="down", tooltip="To the card below, or to the runs that wait"
+        ),
     ]
 
     run_id = ""

@@ -65,14 +65,14 @@ class RecordTable(DataTable[Text], Generic[Record]):
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"table--plain", "table--quiet", "table--good", "table--bad", "table--warn"}
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "select_cursor", "Open", tooltip="Open the row under the cursor"),
-        Binding("space", "mark", "Mark", tooltip="Mark the row or take its mark away, and move on"),
-        Binding("up,k", "cursor_up", "Up", show=False, tooltip="One row up"),
-        Binding("down,j", "cursor_down", "Down", show=False, tooltip="One row down"),
-        Binding("pageup", "page_up", "Page up", show=False, tooltip="One screen up"),
-        Binding("pagedown", "page_down", "Page down", show=False, tooltip="One screen down"),
-        Binding("home,g", "scroll_top", "First", show=False, tooltip="The first row"),
-        Binding("end,G", "scroll_bottom", "Last", show=False, tooltip="The last row"),
+        Binding("enter", "select_cursor", "Open", id="open", tooltip="Open the row under the cursor"),
+        Binding("space", "mark", "Mark", id="mark", tooltip="Mark the row or take its mark away, and move on"),
+        Binding("up,k", "cursor_up", "Up", show=False, id="up", tooltip="One row up"),
+        Binding("down,j", "cursor_down", "Down", show=False, id="down", tooltip="One row down"),
+        Binding("pageup", "page_up", "Page up", show=False, id="page-up", tooltip="One screen up"),
+        Binding("pagedown", "page_down", "Page down", show=False, id="page-down", tooltip="One screen down"),
+        Binding("home,g", "scroll_top", "First", show=False, id="first", tooltip="The first row"),
+        Binding("end,G", "scroll_bottom", "Last", show=False, id="last", tooltip="The last row"),
         Binding("left,right,ctrl+pageup,ctrl+pagedown", "nothing", "", show=False, system=True),  # all columns are seen
     ]
 
@@ -144,6 +144,13 @@ class RecordTable(DataTable[Text], Generic[Record]):
         self._clear_caches()
         self.move_cursor(row=0)
         self.refresh()
+
+    def lay_out(self, columns: list[Column[Record]]) -> None:
+        """Show other columns of the same records."""
+        self.layout_columns = columns
+        if self._widths:
+            self._widths = self._fit(self.outer_size.width - self.styles.scrollbar_size_vertical)
+            self._rebuild(columns=True)
 
     def redraw(self) -> None:
         """Draw every row again, because something outside the records has changed."""
