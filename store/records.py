@@ -23,19 +23,30 @@ Fraction = Annotated[float, Meta(ge=0.0, lt=1.0)]
 
 
 class Recipe(Struct, frozen=True, kw_only=True):
-    """How to train. The defaults are the published recipe (see trainer/recipes.py for the presets)."""
+    """How to train. The defaults are the published recipe (see trainer/recipes.py for the presets).
+
+    Everything that the published recipe does not have is off by default.
+    """
 
     name: str = "published"  # of the preset; a recipe changed from it keeps the name, the difference is shown
     epochs: Annotated[int, Meta(ge=1, le=100_000)] = 200
     batch_size: Annotated[int, Meta(ge=1, le=50_000)] = 128
-    optimizer: Literal["sgd"] = "sgd"
-    learning_rate: Annotated[float, Meta(gt=0.0, le=100.0)] = 0.01
-    schedule: Literal["cosine", "constant"] = "cosine"  # over `epochs`, stepped once an epoch
-    momentum: Fraction = 0.9
-    weight_decay: Annotated[float, Meta(ge=0.0, le=1.0)] = 5e-4  # on every parameter
+    optimizer: Literal["sgd", "nesterov", "adamw", "muon"] = "sgd"  # what each is: trainer/optim.py
+    learning_rate: Annotated[float, Meta(gt=0.0, le=100.0)] = 0.01  # the highest of the schedule
+    schedule: Literal["cosine", "one-cycle", "linear", "constant"] = "cosine"  # over `epochs`; cosine in whole epochs
+    warmup: Annotated[float, Meta(ge=0.0, le=1000.0)] = 0.0  # epochs in which the rate climbs; one-cycle: 0 is 30%
+    momentum: Fraction = 0.9  # for adamw the decay of its first moment
+    weight_decay: Annotated[float, Meta(ge=0.0, le=1.0)] = 5e-4  # sgd: in the gradient; adamw, muon: times the rate
+    decay_on: Literal["all", "weights"] = "all"  # weights: not on biases nor on what norms learn
+    clip_norm: Annotated[float, Meta(ge=0.0, le=1e6)] = 0.0  # the longest a step's whole gradient may be; 0: as it is
     augmentation: Literal["crop-flip", "none"] = "crop-flip"
-    label_smoothing: Fraction = 0.0
-    precision: Literal["auto", "fp32", "bf16"] = "auto"  # auto: what the device does best
+    policy: Literal["none", "randaugment", "trivialaugment"] = "none"  # distortions after crop and flip
+    cutout: Annotated[int, Meta(ge=0, le=32)] = 0  # pixels: the side of a square of mean grey; 0: none
+    mixup: Annotated[float, Meta(ge=0.0, le=10.0)] = 0.0  # alpha of the beta distribution of the shares; 0: no mixing
+    label_smoothing: Fraction = 0.0  # the part of the target that is spread over all classes
+    average: Fraction = 0.0  # what a running mean of the weights keeps at each step; it is tested and kept. 0: none
+    test_flip: bool = False  # test on each image and its mirror image: the mean of the scores counts
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"  # auto: what the device does best
     train_limit: Annotated[int, Meta(ge=1, le=50_000)] | None = None  # use only the first N images
     test_limit: Annotated[int, Meta(ge=1, le=10_000)] | None = None
     exact: bool = False  # bit-reproducible on the same device: nothing that a timing could decide

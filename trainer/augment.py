@@ -76,13 +76,18 @@ def augmented_batch(
     `padded` holds the bordered images, uint8 (N, 3, 40, 40), and `labels` is int64 (N,); both and `draws` are on one
     device, and nothing waits for that device. A `stop` past the end gives the shorter last batch.
     """
-    chosen = draws.order[start:stop]
+    images, labels = cropped(padded, labels, draws, slice(start, stop))
+    return normalised(images, dtype=dtype, memory_format=memory_format), labels
+
+
+def cropped(padded: Tensor, labels: Tensor, draws: Draws, rows: slice | Tensor) -> tuple[Tensor, Tensor]:
+    """The images at positions `rows` of the epoch as they are shown, uint8 (B, 3, 32, 32), and their labels (B,)."""
+    chosen = draws.order[rows]
     size = padded.shape[-1] - 2 * BORDER
     # Every possible crop of every image, without a copy: (N, 3, 9, 9, 32, 32) is only another way to step through it.
     crops = padded.unfold(2, size, 1).unfold(3, size, 1)
-    images = crops[chosen, :, draws.top[start:stop], draws.left[start:stop]]  # (B, 3, 32, 32)
-    images = torch.where(draws.flip[start:stop].view(-1, 1, 1, 1), images.flip(3), images)
-    return normalised(images, dtype=dtype, memory_format=memory_format), labels[chosen]
+    images = crops[chosen, :, draws.top[rows], draws.left[rows]]  # (B, 3, 32, 32)
+    return torch.where(draws.flip[rows].view(-1, 1, 1, 1), images.flip(3), images), labels[chosen]
 
 
 def normalised(

@@ -20,7 +20,7 @@ from msgspec import Struct
 
 from store.errors import Problem
 from store.records import Epoch, Recipe, Step
-from trainer.device import prepare_process
+from trainer.device import keep_freed_memory, prepare_process
 from trainer.source import Source
 
 if TYPE_CHECKING:
@@ -130,6 +130,8 @@ def surroundings() -> dict[str, str | int]:
     import psutil
     import torch
 
+    from trainer.plan import cpu_model
+
     return {
         "cpu": cpu_model(),
         "cores": psutil.cpu_count() or 1,
@@ -139,24 +141,16 @@ def surroundings() -> dict[str, str | int]:
     }
 
 
-def cpu_model() -> str:
-    """What the CPU calls itself."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor() or "unknown"
-    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine())
-
-
 def measure(task: Task) -> Speed:
     """Our own training, on the path of `cifar-tui train`. To be called in a worker thread of a fresh process."""
     from trainer.data import load
-    from trainer.engine import find_device
+    from trainer.engine import TEST_BATCH, find_device
     from trainer.job import begin
-    from trainer.loop import TEST_BATCH, evaluate, fit, train
+    from trainer.loop import evaluate, fit, train
 
     recipe, device = Recipe(), find_device(task.device)
     data = load(task.source).to(device)
+    keep_freed_memory()
     state, engine = begin(task.model, 0, recipe, data, device)
     if task.seconds == 0:
         began = time.perf_counter()
@@ -168,7 +162,7 @@ def measure(task: Task) -> Speed:
         train_speed = _speed(
             train(state, data, recipe, 0, engine), len(data.train), recipe.batch_size, task.warm_up, task.seconds
         )
-        test_speed = _speed(evaluate(state, data.test, engine), len(data.test), TEST_BATCH, 1, task.seconds / 2)
+        test_speed = _speed(evaluate(state, data.test, recipe, engine), len(data.test), TEST_BATCH, 1, task.seconds / 2)
         seconds = len(data.train) / train_speed + len(data.test) / test_speed
     return Speed(
         train_images_per_second=train_speed,

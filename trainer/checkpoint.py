@@ -18,7 +18,7 @@ import torch
 
 from store import files
 from store.records import Epoch
-from trainer.engine import Plan
+from trainer.plan import Plan
 from trainer.state import State, Weights, generator_of
 
 NEWEST, BEFORE = "checkpoint.pt", "checkpoint.before.pt"
@@ -43,6 +43,8 @@ def save(folder: Path, state: State, plan: Plan) -> None:
         "train_seconds": state.train_seconds,
         "epochs": msgspec.to_builtins(state.epochs),
         "best": state.best,
+        "average": state.average.network.state_dict() if state.average else None,
+        "scaler": state.scaler.state_dict() if state.scaler else None,
         "generator": generator_of(device).get_state(),
         "plan": msgspec.to_builtins(plan),
     }
@@ -90,8 +92,12 @@ def restore(content: Mapping[str, Any], state: State) -> None:
         state.epochs = msgspec.convert(content["epochs"], list[Epoch])
         device = state.tally.losses.device
         state.best = {name: tensor.to(device) for name, tensor in content["best"].items()}
+        if state.average:
+            state.average.network.load_state_dict(content["average"])
+        if state.scaler:
+            state.scaler.load_state_dict(content["scaler"])
         generator_of(device).set_state(content["generator"])
-    except (KeyError, RuntimeError, ValueError, TypeError, msgspec.ValidationError) as error:
+    except (KeyError, AttributeError, RuntimeError, ValueError, TypeError, msgspec.ValidationError) as error:
         first_line = str(error).splitlines()[0]
         raise Damaged(f"the checkpoint does not fit this network and recipe: {first_line}") from error
 

@@ -1,68 +1,59 @@
-"""How a device runs the steps of a training: precision, memory layout, threads.
+"""How a device runs the steps of a training. What is learned stands in the loop; here is only how it is computed.
 
-What is learned is the recipe's business; here is only how fast. A `Plan` is chosen once when a run begins and kept
-with its checkpoint, so that a resumed run goes on in the same way.
+An `Engine` follows a `Plan` (trainer/plan.py). This one takes each step as it stands: on a CPU, with as many threads
+as are fastest (trainer/threads.py). trainer/graph.py makes a GPU replay steps that were captured once.
 """
 
 from __future__ import annotations
 
-import copy
 import os
-import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from typing import Any, Literal, TypedDict
+from dataclasses import dataclass, field
 
-import msgspec
 import torch
-from msgspec import Struct
-from torch import nn
-from torch.nn import functional as F
+from torch import Tensor, nn
 
 from store.errors import Problem
 from store.records import Recipe
-from trainer.device import cpu_threads
+from trainer.batch import Drawn, Form, Place
+from trainer.data import DataSet, Images
+from trainer.plan import Plan
+from trainer.state import Reading, State, Tally
+from trainer.threads import Threads
 
-Layout = Literal["contiguous", "channels_last"]
+TEST_BATCH = 500  # images; it changes only speed, for in evaluation no image sees its neighbours
 
-
-class Form(TypedDict):
-    """How images lie in memory."""
-
-    dtype: torch.dtype
-    memory_format: torch.memory_format
-
-
-class Plan(Struct, frozen=True, kw_only=True):
-    """How one run is computed."""
-
-    precision: Literal["fp32", "bf16"] = "fp32"  # of convolutions and matrix products; weights stay fp32
-    layout: Layout = "contiguous"  # in memory: (N, C, H, W) or (N, H, W, C)
-    threads: int | None = None  # on the CPU
-
-    @classmethod
-    def stored(cls, plan: dict[str, Any]) -> Plan:
-        """The plan that a checkpoint holds."""
-        return msgspec.convert(plan, Plan)
-
-    def in_words(self) -> str:
-        threads = [f"{self.threads} thread{'s' * (self.threads > 1)}"] if self.threads else []
-        return ", ".join([self.precision, self.layout, *threads])
+TrainStep = Callable[[State, DataSet, Drawn, Recipe, "Engine", Place], None]
+TestStep = Callable[[State, Images, Recipe, Tally, "Engine", Place], None]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Engine:
-    """A device that follows a plan."""
+    """A device that follows a plan, step by step."""
 
     device: torch.device
     plan: Plan
     exact: bool = False
-
     dtype: torch.dtype = torch.float32  # of the weights
+    threads: Threads | None = field(default=None, init=False)
+
+    def begin(self) -> None:
+        """Settings of this thread and process. Called in the thread that trains, before its first step."""
+        if self.device.type == "cpu" and self.plan.threads:
+            if self.exact:
+                torch.set_num_threads(self.plan.threads)
+            else:
+                self.threads = Threads(self.plan.threads, torch.set_num_threads)
+        if self.exact:  # once on it stays on: another device's run may be an exact one too
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+            torch.use_deterministic_algorithms(True)
+
+    # What the steps ask for.
 
     @property
     def layout(self) -> torch.memory_format:
-        return memory_format(self.plan.layout)
+        return self.plan.memory_format
 
     @property
     def form(self) -> Form:
@@ -71,19 +62,58 @@ class Engine:
 
     def autocast(self) -> AbstractContextManager[object]:
         """The context in which a network computes its scores and its loss."""
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.plan.precision == "bf16")
+        low = torch.float16 if self.plan.precision == "fp16" else torch.bfloat16
+        return torch.autocast(self.device.type, low, enabled=self.plan.precision != "fp32")
 
-    def begin(self) -> None:
-        """Settings of this thread and process. Called in the thread that trains, before its first step."""
-        if self.plan.threads:
-            torch.set_num_threads(self.plan.threads)
-        if self.exact:  # once on it stays on: another device's run may be an exact one too
-            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-            torch.use_deterministic_algorithms(True)
+    def scores(self, network: nn.Module, batch: Tensor) -> Tensor:
+        """The scores (B, classes) of a batch in training."""
+        scores: Tensor = network(batch)
+        return scores
 
+    def backward(self, state: State, loss: Tensor) -> None:
+        """Compute the gradients."""
+        (state.scaler.scale(loss) if state.scaler else loss).backward()
 
-def memory_format(layout: Layout) -> torch.memory_format:
-    return torch.channels_last if layout == "channels_last" else torch.contiguous_format
+    def update(self, state: State, clip_norm: float) -> None:
+        """Step along the gradients, which are shortened first to `clip_norm` if that is not 0."""
+        optimizer, scaler = state.optimizer, state.scaler
+        if scaler and clip_norm:
+            scaler.unscale_(optimizer)  # type: ignore[arg-type] # it asks for no more than ours has
+        if clip_norm:
+            nn.utils.clip_grad_norm_(state.network.parameters(), clip_norm)
+        if scaler:  # does not step where a gradient became infinite, and scales less from then on
+            scaler.step(optimizer)  # type: ignore[arg-type] # as above
+            scaler.update()
+        else:
+            optimizer.step()
+
+    # What the loop asks for. trainer/graph.py does each of these in another way.
+
+    def hold(self, drawn: Drawn) -> Drawn:
+        """The draws of an epoch, on the device."""
+        return drawn.to(self.device)
+
+    def train(self, step: TrainStep, state: State, data: DataSet, drawn: Drawn, recipe: Recipe) -> None:
+        """Take the training step that `state` comes to next."""
+        first = state.step * recipe.batch_size
+        at = Place(slice(first, first + recipe.batch_size), state.step)
+        if self.threads:
+            self.threads.run(lambda: step(state, data, drawn, recipe, self, at))
+        else:
+            step(state, data, drawn, recipe, self, at)
+
+    def test_tally(self, state: State, steps: int) -> Tally:
+        """An empty tally for so many test steps."""
+        return Tally.empty(steps, like=state.tally.losses)
+
+    def test(self, step: TestStep, state: State, images: Images, recipe: Recipe, tally: Tally, number: int) -> None:
+        """Take one test step, counted from 0."""
+        rows = slice(number * TEST_BATCH, (number + 1) * TEST_BATCH)
+        step(state, images, recipe, tally, self, Place(rows, number))
+
+    def glance(self, tally: Tally, steps: int) -> Reading | None:
+        """What the first `steps` steps added up to, or fewer of them, or None: whatever needs no waiting."""
+        return tally.read(steps)
 
 
 def find_device(name: str) -> torch.device:
@@ -100,36 +130,3 @@ def find_device(name: str) -> torch.device:
 def device_in_words(device: torch.device) -> str:
     """What people call it: "NVIDIA H100 80GB HBM3", or "CPU"."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
-
-
-def choose_plan(network: nn.Module, recipe: Recipe, device: torch.device) -> Plan:
-    """The plan for a run that begins. An exact run's plan depends on the recipe alone, never on a timing."""
-    if device.type == "cuda":
-        bf16 = recipe.precision == "bf16" or (recipe.precision == "auto" and torch.cuda.is_bf16_supported())
-        return Plan(precision="bf16" if bf16 else "fp32", layout="contiguous" if recipe.exact else "channels_last")
-    precision: Literal["fp32", "bf16"] = "bf16" if recipe.precision == "bf16" else "fp32"
-    if recipe.exact:
-        return Plan(precision=precision, threads=recipe.threads)
-    threads = cpu_threads()
-    torch.set_num_threads(threads)
-    return Plan(precision=precision, layout=faster_layout(network), threads=threads)
-
-
-def faster_layout(network: nn.Module) -> Layout:
-    """The memory layout in which this network trains faster on the CPU, by a short trial on a copy of it."""
-    seconds = {layout: _trial(network, layout) for layout in ("contiguous", "channels_last")}
-    return "channels_last" if seconds["channels_last"] < 0.97 * seconds["contiguous"] else "contiguous"
-
-
-def _trial(network: nn.Module, layout: Layout, batch: int = 32, repeats: int = 2) -> float:
-    """Seconds of the fastest of a few steps, forward and backward, after one to warm up."""
-    with torch.random.fork_rng(devices=[]):  # dropout must not move the generator that the run draws from
-        twin = copy.deepcopy(network).to(memory_format=memory_format(layout)).train()
-        images = torch.zeros(batch, 3, 32, 32).to(memory_format=memory_format(layout))
-        labels = torch.zeros(batch, dtype=torch.int64)
-        laps = []
-        for _ in range(1 + repeats):
-            began = time.perf_counter()
-            F.cross_entropy(twin(images), labels).backward()
-            laps.append(time.perf_counter() - began)
-    return min(laps[1:])

@@ -16,8 +16,9 @@ from store.errors import Problem
 from store.records import DatasetName, Step
 from trainer.augment import normalised
 from trainer.data import DataSet, load
-from trainer.engine import Engine, Plan, device_in_words, find_device
-from trainer.loop import TEST_BATCH, Clock
+from trainer.engine import TEST_BATCH, Engine, device_in_words, find_device
+from trainer.loop import Clock
+from trainer.plan import Plan
 from trainer.source import Source
 from trainer.state import Weights
 from trainer.weights import network_with

@@ -15,12 +15,15 @@ import zoo
 from store.errors import Problem
 from store.records import Epoch, Recipe, Run, Step
 from trainer import checkpoint
+from trainer.average import Average
 from trainer.data import DataSet, load
-from trainer.engine import Engine, Plan, choose_plan, device_in_words, find_device
+from trainer.device import keep_freed_memory
+from trainer.engine import Engine, device_in_words, find_device
 from trainer.environment import environment
 from trainer.loop import fit, steps_of
 from trainer.optim import optimizer
 from trainer.own import changed_file
+from trainer.plan import Plan, cpu_plan, exact_plan
 from trainer.source import Source
 from trainer.state import State, Tally, stable_hash
 from zoo.fitness import check
@@ -37,8 +40,12 @@ class Job:
         torch_device = find_device(device)
         self.data = load(source, run.recipe.train_limit, run.recipe.test_limit).to(torch_device)
         saved, damaged = checkpoint.newest(folder)
+        keep_freed_memory()  # not before: what loading the images frees is too much to keep
         plan = Plan.stored(saved["plan"]) if saved else None
-        self.state, self.engine = begin(run.model, run.seed, run.recipe, self.data, torch_device, plan)
+        home = folder.parents[1]
+        self.state, self.engine = begin(
+            run.model, run.seed, run.recipe, self.data, torch_device, plan, remembered=home / "layouts.json"
+        )
         self.params = sum(parameter.numel() for parameter in self.state.network.parameters())
         check_space(folder, self.state.network)
         if saved:
@@ -59,7 +66,7 @@ class Job:
         checkpoint.save(self.folder, self.state, self.engine.plan)
 
     def write_weights(self) -> None:
-        checkpoint.write_weights(self.folder / "last.safetensors", self.state.network.state_dict())
+        checkpoint.write_weights(self.folder / "last.safetensors", self.state.result.state_dict())
         if self.state.best:
             checkpoint.write_weights(self.folder / "best.safetensors", self.state.best)
 
@@ -75,18 +82,39 @@ class Job:
 
 
 def begin(
-    model: str, seed: int, recipe: Recipe, data: DataSet, device: torch.device, plan: Plan | None = None
+    model: str,
+    seed: int,
+    recipe: Recipe,
+    data: DataSet,
+    device: torch.device,
+    plan: Plan | None = None,
+    remembered: Path | None = None,
 ) -> tuple[State, Engine]:
     """A training before its first step, and the engine for it: with this plan, else with the best one for the device.
 
-    Called in the thread that trains.
+    `remembered` is a file that keeps what was found out about plans. Called in the thread that trains.
     """
-    network = fresh_network(model, seed, len(data.classes))
-    engine = Engine(device, plan or choose_plan(network, recipe, device), recipe.exact)
+    network = fresh_network(model, seed, len(data.classes)).to(device)
+    engine = Engine(device, plan or choose_plan(network, recipe, device, remembered), recipe.exact)
     engine.begin()
-    network.to(device).to(memory_format=engine.layout)
-    tally = Tally.empty(steps_of(data.train, recipe), like=next(network.parameters()))
-    return State(network=network, optimizer=optimizer(recipe, network.parameters()), tally=tally), engine
+    network.to(memory_format=engine.layout)
+    state = State(
+        network=network,
+        optimizer=optimizer(recipe, network),
+        tally=Tally.empty(steps_of(data.train, recipe), like=next(network.parameters())),
+        average=Average(network, recipe.average) if recipe.average else None,
+        scaler=torch.amp.GradScaler(device.type) if engine.plan.precision == "fp16" else None,
+    )
+    return state, engine
+
+
+def choose_plan(network: nn.Module, recipe: Recipe, device: torch.device, remembered: Path | None) -> Plan:
+    """The plan for a run that begins."""
+    if recipe.precision == "fp16" and recipe.optimizer == "muon":
+        raise Problem("muon does not train in fp16; precision=bf16 or fp32 goes with it")
+    if recipe.exact:
+        return exact_plan(recipe, device)
+    return cpu_plan(network, recipe, remembered)
 
 
 def fresh_network(model: str, seed: int, classes: int = 10) -> nn.Module:

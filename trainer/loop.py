@@ -12,18 +12,18 @@ import time
 from collections.abc import Generator, Iterator
 
 import torch
-from torch import Tensor
 from torch.nn import functional as F
 
 from store.errors import Problem
 from store.records import Epoch, Recipe, Step
-from trainer.augment import Draws, augmented_batch, epoch_draws, normalised
+from trainer.augment import normalised
+from trainer.batch import Drawn, Place, draw, training_batch
 from trainer.data import DataSet, Images
-from trainer.engine import Engine
-from trainer.optim import learning_rate
-from trainer.state import State, generator_of, stable_hash
+from trainer.engine import TEST_BATCH, Engine
+from trainer.extras import cross_entropy
+from trainer.optim import learning_rate, set_learning_rate
+from trainer.state import Reading, State, Tally, generator_of, stable_hash
 
-TEST_BATCH = 500  # images; it changes only speed, for in evaluation no image sees its neighbours
 PERIOD = 0.25  # seconds from one Step to the next, at least
 
 
@@ -31,14 +31,14 @@ def fit(state: State, data: DataSet, recipe: Recipe, seed: int, engine: Engine) 
     """Train from where `state` stands to the recipe's last epoch. Raises Problem when the loss is not finite."""
     while state.epoch <= recipe.epochs:
         train_loss, train_accuracy = yield from train(state, data, recipe, seed, engine)
-        test_loss, test_accuracy = yield from evaluate(state, data.test, engine)
+        test_loss, test_accuracy = yield from evaluate(state, data.test, recipe, engine)
         epoch = Epoch(
             epoch=state.epoch,
             train_loss=train_loss,
             train_accuracy=train_accuracy,
             test_loss=test_loss,
             test_accuracy=test_accuracy,
-            learning_rate=learning_rate(recipe, state.epoch),
+            learning_rate=learning_rate(recipe, state.epoch, state.step - 1, state.step),
             seconds=state.seconds,
             images_per_second=len(data.train) / state.train_seconds,
         )
@@ -50,89 +50,96 @@ def train(
     state: State, data: DataSet, recipe: Recipe, seed: int, engine: Engine
 ) -> Generator[Step, None, tuple[float, float]]:
     """One pass over the training images, or what is left of it: mean loss and accuracy while the weights changed."""
-    for group in state.optimizer.param_groups:
-        group["lr"] = learning_rate(recipe, state.epoch)
     if state.step == 0:  # dropout draws from the device's own generator, afresh each epoch
         generator_of(engine.device).manual_seed(stable_hash(seed, state.epoch, "dropout"))
     count, steps = len(data.train), steps_of(data.train, recipe)
-    draws = epoch_draws(count, seed, state.epoch, engine.device, recipe.augmentation)
+    drawn = engine.hold(draw(recipe, count, steps, seed, state.epoch))
     state.network.train()
     clock = Clock()
     while state.step < steps:
-        train_step(state, data, draws, recipe, engine)
+        set_learning_rate(state.optimizer, learning_rate(recipe, state.epoch, state.step, steps))
+        if state.average:
+            state.average.set_weight((state.epoch - 1) * steps + state.step)
+        engine.train(train_step, state, data, drawn, recipe)
+        state.step += 1
         lap = clock.lap()
         state.seconds, state.train_seconds = state.seconds + lap, state.train_seconds + lap
-        if clock.is_due():
-            loss, accuracy = progress(state, recipe, count)
+        if clock.is_due() and (reading := engine.glance(state.tally, state.step)):
+            loss, accuracy = means(reading, recipe.batch_size, count, f"loss became {{}} at epoch {state.epoch}")
             speed = min(state.step * recipe.batch_size, count) / state.train_seconds
             yield Step(
                 epoch=state.epoch,
                 phase="train",
-                step=state.step,
+                step=len(reading.losses),
                 steps=steps,
                 loss=loss,
                 accuracy=accuracy,
                 images_per_second=speed,
             )
             clock.start()
-    return progress(state, recipe, count)
+    reading = state.tally.read(steps)
+    return means(reading, recipe.batch_size, count, f"loss became {{}} at epoch {state.epoch}")
 
 
-def train_step(state: State, data: DataSet, draws: Draws, recipe: Recipe, engine: Engine) -> None:
+def train_step(state: State, data: DataSet, drawn: Drawn, recipe: Recipe, engine: Engine, at: Place) -> None:
     """Learn from one batch: scores, loss, zero, backward, step. No value leaves the device here."""
-    first = state.step * recipe.batch_size
-    batch, labels = augmented_batch(
-        data.padded, data.train.labels, draws, first, first + recipe.batch_size, **engine.form
-    )  # (B, 3, 32, 32), (B,)
+    batch, labels = training_batch(data, drawn, recipe, at, engine.form)  # (B, 3, 32, 32), (B,)
     with engine.autocast():
-        scores = state.network(batch)  # (B, classes)
-        loss = F.cross_entropy(scores, labels, label_smoothing=recipe.label_smoothing)  # ()
+        scores = engine.scores(state.network, batch)  # (B, classes)
+        loss = cross_entropy(scores, labels, drawn.extras, at.step, recipe.label_smoothing)  # ()
     state.optimizer.zero_grad()
-    loss.backward()
-    state.optimizer.step()
-    state.tally.add(state.step, loss, scores, labels)
-    state.step += 1
+    engine.backward(state, loss)
+    engine.update(state, recipe.clip_norm)
+    if state.average:
+        state.average.follow(state.network)
+    state.tally.add(at.step, loss, scores, labels)
 
 
-@torch.no_grad()
-def evaluate(state: State, images: Images, engine: Engine) -> Generator[Step, None, tuple[float, float]]:
+def evaluate(
+    state: State, images: Images, recipe: Recipe, engine: Engine
+) -> Generator[Step, None, tuple[float, float]]:
     """Mean loss and accuracy on the test images."""
-    loss = torch.zeros((), dtype=torch.float64, device=engine.device)
-    correct = torch.zeros((), dtype=torch.int64, device=engine.device)
     steps = math.ceil(len(images) / TEST_BATCH)
-    state.network.eval()
+    tally = engine.test_tally(state, steps)
+    state.result.eval()
     clock = Clock()
     for step in range(steps):
-        chosen = slice(step * TEST_BATCH, (step + 1) * TEST_BATCH)
-        batch, labels = normalised(images.images[chosen], **engine.form), images.labels[chosen]  # (B, 3, 32, 32), (B,)
-        with engine.autocast():
-            scores = state.network(batch)  # (B, classes)
-            loss += F.cross_entropy(scores, labels, reduction="sum")
-        correct += (scores.argmax(1) == labels).sum()
+        engine.test(test_step, state, images, recipe, tally, step)
         state.seconds += clock.lap()
         if clock.is_due():
             yield Step(epoch=state.epoch, phase="test", step=step + 1, steps=steps)
             clock.start()
-    if not loss.isfinite():
-        raise Problem(f"test loss became {not_finite(loss)} after epoch {state.epoch}")
-    return loss.item() / len(images), correct.item() / len(images)
+    reading = tally.read(steps)
+    state.seconds += clock.lap()
+    return means(reading, TEST_BATCH, len(images), f"test loss became {{}} after epoch {state.epoch}")
 
 
-def progress(state: State, recipe: Recipe, count: int) -> tuple[float, float]:
-    """Mean loss and accuracy over the images of this epoch so far. Here the values leave the device."""
-    losses: Tensor = state.tally.losses[: state.step].double().cpu()
+@torch.no_grad()
+def test_step(state: State, images: Images, recipe: Recipe, tally: Tally, engine: Engine, at: Place) -> None:
+    """Judge one batch of test images. No value leaves the device here."""
+    batch, labels = normalised(images.images[at.rows], **engine.form), images.labels[at.rows]  # (B, 3, 32, 32), (B,)
+    with engine.autocast():
+        scores = state.result(batch)  # (B, classes)
+        if recipe.test_flip:
+            scores = (scores + state.result(batch.flip(3))) / 2
+        loss = F.cross_entropy(scores, labels)  # ()
+    tally.add(at.step, loss, scores, labels)
+
+
+def means(reading: Reading, batch: int, count: int, complaint: str) -> tuple[float, float]:
+    """Mean loss and accuracy over the images of a pass over `count` images so far.
+
+    Raises Problem with this complaint, and the step, when a loss is not finite.
+    """
+    losses, correct = reading
     bad = losses.isfinite().logical_not().nonzero()
     if len(bad):
         step = int(bad[0])
-        raise Problem(f"loss became {not_finite(losses[step])} at epoch {state.epoch}, step {step + 1}")
-    seen = min(state.step * recipe.batch_size, count)
-    sizes = torch.full_like(losses, recipe.batch_size)
-    sizes[-1] -= state.step * recipe.batch_size - seen  # the last batch of an epoch may be short
-    return float(losses @ sizes) / seen, state.tally.correct.item() / seen
-
-
-def not_finite(loss: Tensor) -> str:
-    return "NaN" if loss.isnan() else "infinite"
+        raise Problem(f"{complaint.format('NaN' if losses[step].isnan() else 'infinite')}, step {step + 1}")
+    seen = min(len(losses) * batch, count)
+    sizes = torch.full_like(losses, batch)
+    sizes[-1] -= len(losses) * batch - seen  # the last batch of a pass may be short
+    return float(losses @ sizes) / seen, correct / seen
 
 
 def steps_of(images: Images, recipe: Recipe) -> int:

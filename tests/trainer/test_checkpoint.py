@@ -14,8 +14,8 @@ from store.records import Recipe
 from tests.trainer.scripted import epoch
 from trainer import checkpoint
 from trainer.checkpoint import BEFORE, NEWEST, Damaged
-from trainer.engine import Plan
 from trainer.optim import optimizer
+from trainer.plan import Plan
 from trainer.state import State, Tally
 
 PLAN = Plan(threads=1)
@@ -23,7 +23,7 @@ PLAN = Plan(threads=1)
 
 def state_of(network: nn.Module, steps: int = 4) -> State:
     tally = Tally.empty(steps, like=next(network.parameters()))
-    return State(network=network, optimizer=optimizer(Recipe(), network.parameters()), tally=tally)
+    return State(network=network, optimizer=optimizer(Recipe(), network), tally=tally)
 
 
 def trained(seed: int = 0) -> State:

@@ -20,12 +20,12 @@ from store.records import Run, Step, summarise
 from store.runs import RunStore
 from tests.trainer.exported import a_run, epochs_of
 from trainer import checkpoint
-from trainer.engine import Plan
 from trainer.export import onnx_graph
 from trainer.export.onnx_graph import export_onnx
 from trainer.export.weights import export_weights
 from trainer.importing import import_weights
 from trainer.job import fresh_network
+from trainer.plan import Plan
 from trainer.source import Source
 from trainer.state import State, Tally
 from trainer.weights import network_with, of_run, read

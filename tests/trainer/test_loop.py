@@ -17,9 +17,10 @@ from store.records import Epoch, Recipe, Step
 from trainer import checkpoint, loop
 from trainer.augment import augmented_batch, epoch_draws
 from trainer.data import DataSet, load
-from trainer.engine import Engine, Plan
+from trainer.engine import Engine
 from trainer.loop import fit, steps_of
 from trainer.optim import learning_rate, optimizer
+from trainer.plan import Plan
 from trainer.source import Source
 from trainer.state import State, Tally
 
@@ -66,7 +67,7 @@ def engine(dtype: torch.dtype = torch.float32) -> Engine:
 
 def state_of(network: nn.Module, data: DataSet, recipe: Recipe = RECIPE) -> State:
     tally = Tally.empty(steps_of(data.train, recipe), like=next(network.parameters()))
-    return State(network=network, optimizer=optimizer(recipe, network.parameters()), tally=tally)
+    return State(network=network, optimizer=optimizer(recipe, network), tally=tally)
 
 
 def news(state: State, data: DataSet, recipe: Recipe = RECIPE, seed: int = 5) -> Iterator[Step | Epoch]:
@@ -122,7 +123,7 @@ def test_the_learning_rate_is_that_of_cosine_annealing_to_the_last_epoch() -> No
 
 def test_weight_decay_is_on_every_parameter(data: DataSet) -> None:
     network = small()
-    groups = optimizer(RECIPE, network.parameters()).param_groups
+    groups = optimizer(RECIPE, network).param_groups
     assert [len(group["params"]) for group in groups] == [len(list(network.parameters()))]
     assert groups[0]["weight_decay"] == 5e-4 and groups[0]["momentum"] == 0.9 and not groups[0]["nesterov"]
 

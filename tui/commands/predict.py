@@ -43,8 +43,9 @@ def predict(
     from trainer.device import prepare_process
 
     prepare_process()
-    from trainer.engine import Engine, Plan, find_device
+    from trainer.engine import Engine, find_device
     from trainer.evaluate import classes_of
+    from trainer.plan import Plan
     from trainer.predict import guesses, seen
     from trainer.weights import network_with
 

@@ -1,0 +1,155 @@
+"""How one run is computed. What is learned is the recipe's business; a plan only says how fast.
+
+It is chosen once, when a run begins, and kept with its checkpoint, so that a resumed run goes on in the same way. An
+exact run's plan depends on the recipe alone, never on a timing.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import inspect
+import platform
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+import torch
+from msgspec import Struct
+from torch import nn
+from torch.nn import functional as F
+
+from store import files
+from store.records import Recipe
+from trainer.device import cpu_threads
+
+Layout = Literal["contiguous", "channels_last"]
+Precision = Literal["fp32", "bf16", "fp16"]
+Mode = Literal["eager", "graph", "compile", "graph+compile"]
+
+CLEARLY = 0.97  # the other layout must be faster by this factor to be preferred
+
+
+class Plan(Struct, frozen=True, kw_only=True):
+    """How one run is computed."""
+
+    mode: Mode = "eager"  # on a GPU: steps replayed from a CUDA graph, the network compiled, both
+    precision: Precision = "fp32"  # of convolutions and matrix products; weights stay fp32
+    layout: Layout = "contiguous"  # in memory: (N, C, H, W) or (N, H, W, C)
+    threads: int | None = None  # on the CPU; of a run that is not exact, the most
+
+    @classmethod
+    def stored(cls, plan: dict[str, Any]) -> Plan:
+        """The plan that a checkpoint holds."""
+        return msgspec.convert(plan, Plan)
+
+    def in_words(self) -> str:
+        mode = [self.mode] if self.mode != "eager" else []
+        threads = [f"{self.threads} thread{'s' * (self.threads > 1)}"] if self.threads else []
+        return ", ".join([*mode, self.precision, self.layout, *threads])
+
+    @property
+    def memory_format(self) -> torch.memory_format:
+        return memory_format(self.layout)
+
+
+def memory_format(layout: Layout) -> torch.memory_format:
+    return torch.channels_last if layout == "channels_last" else torch.contiguous_format
+
+
+def exact_plan(recipe: Recipe, device: torch.device) -> Plan:
+    """The plan of an exact run: the same on every machine of a kind, whatever it does besides."""
+    precision: Precision = "fp32" if recipe.precision == "auto" else recipe.precision
+    return Plan(precision=precision, threads=recipe.threads if device.type == "cpu" else None)
+
+
+def cpu_plan(network: nn.Module, recipe: Recipe, remembered: Path | None = None) -> Plan:
+    """The plan of a run that begins on the CPU. The layout is tried out, unless `remembered` (a file) knows it."""
+    threads = cpu_threads()
+    precision: Precision = "fp32" if recipe.precision == "auto" else recipe.precision
+    key = probe_key(network, recipe, threads)
+    layout = _recall(remembered, key) if remembered else None
+    if layout is None:
+        torch.set_num_threads(threads)
+        layout = faster_layout(network, batch=min(recipe.batch_size, 32))
+        if remembered:
+            _remember(remembered, key, layout)
+    return Plan(precision=precision, layout=layout, threads=threads)
+
+
+def faster_layout(network: nn.Module, batch: int, rounds: int = 4, patience: float = 6.0) -> Layout:
+    """The memory layout in which this network trains faster on the CPU, tried on copies of it.
+
+    The two take turns, at least twice and until `patience` seconds are over, and the best time of each counts: whatever
+    else the machine does meets both.
+    """
+    trials: dict[Layout, Callable[[], float]] = {
+        layout: _trial(network, layout, batch) for layout in ("contiguous", "channels_last")
+    }
+    seconds: dict[Layout, list[float]] = {layout: [] for layout in trials}
+    with torch.random.fork_rng(devices=[]):  # dropout must not move the generator that the run draws from
+        for trial in trials.values():
+            trial()  # to warm up
+        begun = time.perf_counter()
+        for number in range(rounds):
+            for layout, trial in trials.items():
+                seconds[layout].append(trial())
+            if number >= 1 and time.perf_counter() - begun > patience:
+                break
+    return "channels_last" if min(seconds["channels_last"]) < CLEARLY * min(seconds["contiguous"]) else "contiguous"
+
+
+def _trial(network: nn.Module, layout: Layout, batch: int) -> Callable[[], float]:
+    """Does one step, forward and backward, on a copy of the network, and tells the seconds."""
+    twin = copy.deepcopy(network).to(memory_format=memory_format(layout)).train()
+    images = torch.zeros(batch, 3, 32, 32).to(memory_format=memory_format(layout))
+    labels = torch.zeros(batch, dtype=torch.int64)
+
+    def trial() -> float:
+        twin.zero_grad()
+        begun = time.perf_counter()
+        F.cross_entropy(twin(images), labels).backward()
+        return time.perf_counter() - begun
+
+    return trial
+
+
+def probe_key(network: nn.Module, recipe: Recipe, threads: int) -> str:
+    """What the result of a trial depends on, as a short name: network and its source, batch, torch, CPU, threads."""
+    try:
+        source = inspect.getsource(inspect.getmodule(type(network)) or type(network))
+    except (OSError, TypeError):
+        source = repr(network)
+    shapes = [tuple(parameter.shape) for parameter in network.parameters()]
+    facts = (source, shapes, recipe.batch_size, torch.__version__, cpu_model(), threads)
+    return hashlib.blake2b(repr(facts).encode(), digest_size=12).hexdigest()
+
+
+def cpu_model() -> str:
+    """What the CPU calls itself."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+def _recall(file: Path, key: str) -> Layout | None:
+    """What was found earlier. A file that cannot be read only costs another trial."""
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=dict[str, Layout]).get(key)
+    except (OSError, msgspec.DecodeError, msgspec.ValidationError):
+        return None
+
+
+def _remember(file: Path, key: str, layout: Layout) -> None:
+    try:
+        known = msgspec.json.decode(file.read_bytes(), type=dict[str, Layout])
+    except (OSError, msgspec.DecodeError, msgspec.ValidationError):
+        known = {}
+    try:
+        files.replace(file, msgspec.json.encode(known | {key: layout}))
+    except OSError:  # a full disk: the next run tries again
+        return
