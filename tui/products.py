@@ -12,12 +12,12 @@ from store.runs import RunStore, UnknownRun
 from trainer.device import prepare_process
 from trainer.export import table as tables
 from trainer.export.place import check_free, make_folder, place
-from trainer.own import changed_file
+from trainer.own import changed_file, require_model
 from tui.compare import has_begun, model_name
 from tui.report_parts import best_of_each, report_of
 from tui.session import Session
 from tui.tables import models_table, runs_table
-from zoo import CARDS, Card, UnknownModel, card, select
+from zoo import CARDS, Card, UnfitModel, UnknownModel, card, select
 
 if TYPE_CHECKING:
     from trainer.evaluate import Evaluation
@@ -71,6 +71,7 @@ def _targets(store: RunStore, word: str) -> list[tuple[str, tuple[Card, Run | No
         except UnknownRun as no_run:
             told = unknown if "did you mean" not in str(no_run) and "begin with" not in str(no_run) else no_run
             raise UsageProblem(f"{told} (a run is named by its id)" if told is unknown else str(told)) from None
+        require_model(run)
         if file := changed_file(run):
             raise Problem(
                 f"run {run.id} was trained with an earlier {file}: its notebook would be of another"
@@ -95,7 +96,7 @@ def weights(
     path = output / f"{stem}.safetensors" if output and output.is_dir() else output or Path(f"{stem}.safetensors")
     if path.suffix != ".safetensors":
         raise UsageProblem(f"{path} must end with .safetensors, or be a folder")
-    card(run.model)
+    require_model(run)
     graph = path.with_suffix(".onnx")
     if onnx:
         from trainer.export.onnx_graph import require_onnx
@@ -163,7 +164,9 @@ def _evaluations(
     found: dict[str, Evaluation] = {}
     faults: list[str] = []
     candidates = [
-        run for run in best_of_each(runs) if run.model in CARDS and (store.folder(run.id) / "best.safetensors").exists()
+        run
+        for run in best_of_each(runs)
+        if run.model in CARDS and not changed_file(run) and (store.folder(run.id) / "best.safetensors").exists()
     ]
     if candidates:
         prepare_process()
@@ -182,7 +185,7 @@ def _evaluations(
                 session.devices[0],
             )
             found[run.id] = followed(steps, lambda step, what=what: watch(what, step))  # type: ignore[misc]
-        except Problem as problem:
+        except (Problem, UnfitModel) as problem:
             faults.append(str(problem))
     return found, faults[0] if faults else "No run here has weights to evaluate yet."
 

@@ -120,7 +120,7 @@ def test_a_run_goes_on_when_its_file_is_named_and_says_so_when_it_is_not(tmp_pat
         run = Run(id="abcd", model="my_net", status="interrupted", dataset="synthetic", recipe=recipe,
                   model_file=str(my_net), model_digest="of another text", created=datetime.now(UTC))  # fmt: skip
         store.add(run)
-    for words in (["resume"], ["resume", "abcd"]):
+    for words in (["resume"], ["resume", "abcd"], ["eval", "abcd"], ["export", "weights", "abcd"]):
         refused = call(tmp_path, *words)
         assert refused.returncode == 2
         assert refused.stderr == (
@@ -130,6 +130,8 @@ def test_a_run_goes_on_when_its_file_is_named_and_says_so_when_it_is_not(tmp_pat
     assert resumed.returncode == 0, resumed.stderr
     (run_now,) = json.loads(call(tmp_path, "results", "--json").stdout)
     assert run_now["status"] == "done"
+    evaluated = call(tmp_path, "--models", str(my_net), "eval", "abcd", "--limit", "50")
+    assert evaluated.returncode == 0 and "my_net.py has changed since run abcd was queued" in evaluated.stderr
     assert run_now["notice"] == "my_net.py has changed since this run was queued"
 
 

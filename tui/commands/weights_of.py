@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
+
 from store.errors import UsageProblem
 from store.records import DatasetName, Run
 from store.runs import RunStore, UnknownRun
+from trainer.own import changed_file, require_model
 from trainer.source import Source
 from tui.session import Session
 
@@ -46,6 +49,11 @@ def chosen(session: Session, word: str, model: str | None, which: Which) -> Chos
             raise UsageProblem(f"{error}; nor is there a file {word}") from None
         if model not in {None, run.model}:
             raise UsageProblem(f"run {run.id} is a {run.model}; --model is for a file")
+        require_model(run)
+        if file := changed_file(run):
+            click.echo(
+                f"cifar-tui: {file} has changed since run {run.id} was queued: this may be another network", err=True
+            )
         weights = of_run(run, store.folder(run.id), which)
     return Chosen(f"run {run.id}", run.model, weights, session.source_of(run), run)
 

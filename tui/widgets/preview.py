@@ -32,7 +32,8 @@ class Preview(Widget):
         if self.card is None:
             return Content("")
         first, *rest = paragraphs(self.card.id)
-        facts = f"{words.count(self.card.params)} parameters, {words.weights_size(self.card.params)}, {self.card.year}"
+        size = f"{words.count(self.card.params)} parameters, {words.weights_size(self.card.params)}"
+        facts = f"{size}, {self.card.year or 'your own'}"
         return Content("\n\n").join(
             [
                 Content.styled(first, self.get_visual_style("preview--title")),
