@@ -15,7 +15,7 @@ from store.records import Recipe
 from tests.tui.conftest import MakeWorkbench
 from tests.tui.scripted import Workbench, done, until
 from trainer.cifar10 import Progress
-from trainer.recipes import PRESETS
+from trainer.recipes import PRESETS, expected
 from trainer.source import Source
 from tui.screens.data import DataDialog
 from tui.screens.recipe import FieldRow, RecipeDialog
@@ -106,7 +106,7 @@ async def test_every_field_is_checked_as_one_types(workbench: MakeWorkbench) -> 
         for field, text, complaint in [
             ("epochs", "0", "a whole number from 1 to 100,000"),
             ("learning_rate", "fast", "a number above 0 to 100"),
-            ("schedule", "linear", "constant or cosine"),
+            ("schedule", "triangle", expected("schedule")),
             ("exact", "perhaps", "true or false"),
             ("seeds", "0", "a whole number from 1 to 1,000"),
             ("first_seed", "-1", "a whole number from 0 to 2,147,483,648"),
