@@ -22,7 +22,7 @@ from tui.session import Session
 
 PICTURES = Path(__file__).parent / "pictures"
 SIZE = (100, 28)
-RECIPE = Recipe(epochs=6, train_limit=5000, test_limit=1000)  # a minute or two on a laptop
+RECIPE = Recipe(epochs=12, train_limit=5000, test_limit=1000)  # a minute or two on a laptop
 
 
 async def take(session: Session) -> None:
@@ -37,8 +37,8 @@ async def take(session: Session) -> None:
             for model in ("lenet", "vgg11"):
                 app.queue.add(model, RECIPE, dataset=session.source.name, data_folder=str(session.source.folder))
             await pilot.press("2")
-            await until(pilot, lambda: any(run.epochs_done >= 4 for run in store.runs() if not run.is_over))
-            await pilot.pause(2)
+            await until(pilot, lambda: any(run.epochs_done >= 5 for run in store.runs() if not run.is_over))
+            await pilot.pause(0.5)
             picture(app, "queue")
             await pilot.press("3")
             await pilot.pause(1)
