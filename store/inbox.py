@@ -9,6 +9,7 @@ for letter in take(home, notices):   the owner
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,6 +69,15 @@ def take(home: Path, notices: list[str]) -> Iterator[Letter]:
         else:
             letters.append(Letter(run, path))
     yield from sorted(letters, key=lambda letter: (letter.run.created.timestamp(), letter.run.position))
+
+
+def peek(home: Path) -> list[Run]:
+    """The runs in the inbox, oldest first, for showing: nothing is changed, and what is no run is passed over."""
+    runs = []
+    for path in waiting(home):
+        with suppress(OSError, StoreError, Damaged):
+            runs.append(from_document(read_tables(path)))
+    return sorted(runs, key=lambda run: (run.created.timestamp(), run.position))
 
 
 def refuse(path: Path, reason: Exception, notices: list[str]) -> None:

@@ -113,6 +113,11 @@ class Run(Struct, frozen=True, kw_only=True):
     def is_over(self) -> bool:
         return self.status in OVER
 
+    @property
+    def waits_for_room(self) -> bool:
+        """It was set aside because the disk was full, and goes on by itself; one that a user paused has no error."""
+        return self.status == "paused" and self.error is not None
+
 
 def summarise(run: Run, epochs: list[Epoch]) -> Run:
     """The run with everything that its epochs tell: how many, best, last, seconds."""

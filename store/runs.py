@@ -213,6 +213,8 @@ class RunStore:
 
     def receive(self) -> list[Run]:
         """Take in the runs that other programs laid in the inbox. Returns the new ones, oldest first."""
+        if not inbox.waiting(self.home):
+            return []  # at once: it is asked every second, also while a large results.json is being written
         with self._writing():
             received: list[Run] = []
             for letter in inbox.take(self.home, self.notices):

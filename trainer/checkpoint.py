@@ -6,11 +6,11 @@ any moment leaves a whole one. They load with `weights_only=True`: a checkpoint 
 
 from __future__ import annotations
 
-import pickle
+import math
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import safetensors.torch
@@ -19,9 +19,10 @@ import torch
 from store import files
 from store.records import Epoch
 from trainer.plan import Plan
-from trainer.state import State, Weights, generator_of
+from trainer.space import CHECKPOINTS
+from trainer.state import Optimizer, State, Weights, generator_of
 
-NEWEST, BEFORE = "checkpoint.pt", "checkpoint.before.pt"
+NEWEST, BEFORE = CHECKPOINTS
 FORMAT = 1
 
 
@@ -56,20 +57,24 @@ def load(path: Path) -> dict[str, Any]:
     """What a checkpoint holds, on the CPU. Raises Damaged when it is not whole."""
     try:
         with zipfile.ZipFile(path) as archive:  # torch does not check the sums of what it reads
+            if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
+                raise Damaged(f"{path.name}: not as we write it")  # and it might unpack to any size
             if broken := archive.testzip():
                 raise Damaged(f"{path.name}: {broken} does not have its checksum")
         content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, zipfile.BadZipFile, pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
-        raise Damaged(f"{path.name}: {error or type(error).__name__}") from error
+    except Damaged:
+        raise
+    except Exception as error:  # a damaged file makes its readers stumble in any way
+        raise Damaged(f"{path.name}: {_first_line(error)}") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise Damaged(f"{path.name}: not a checkpoint of this version")
     return content
 
 
 def newest(folder: Path) -> tuple[dict[str, Any] | None, list[str]]:
-    """The newest checkpoint that loads, or None, and what was found damaged on the way."""
+    """The newest checkpoint that loads, or None, and what was found damaged on the way. Changes nothing."""
     damaged: list[str] = []
-    for name in (NEWEST, BEFORE):
+    for name in CHECKPOINTS:
         if (folder / name).exists():
             try:
                 return load(folder / name), damaged
@@ -78,18 +83,52 @@ def newest(folder: Path) -> tuple[dict[str, Any] | None, list[str]]:
     return None, damaged
 
 
+def whole(folder: Path, damaged: list[str]) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """The checkpoints that load, the newest first, each loaded when it is asked for. `damaged` is told of the others,
+    which are set aside: the next save must not put one in the place of a good one."""
+    for path in (folder / NEWEST, folder / BEFORE):
+        if path.exists():
+            try:
+                content = load(path)
+            except Damaged as error:
+                set_aside(path, error, damaged)
+            else:
+                yield path, content
+
+
+def set_aside(path: Path, error: Damaged, damaged: list[str]) -> None:
+    """Keep a checkpoint that is of no use under a name that is not looked at. Raises OSError."""
+    files.disk.rename(path, _aside(path))
+    damaged.append(str(error))
+
+
+def plan_of(content: Mapping[str, Any]) -> Plan:
+    """How the run that wrote a checkpoint was computed. Raises Damaged."""
+    try:
+        return Plan.stored(content["plan"])
+    except (KeyError, msgspec.ValidationError) as error:
+        raise Damaged(f"the checkpoint tells of no plan that is known here: {error}") from error
+
+
 def restore(content: Mapping[str, Any], state: State) -> None:
     """Put what a checkpoint holds into a fresh state of the same network and recipe, in place.
 
-    Raises Damaged when it belongs to another network or recipe.
+    Raises Damaged when it belongs to another network or recipe; the state is then of no use any more.
     """
     try:
         state.network.load_state_dict(content["network"])
-        state.optimizer.load_state_dict(content["optimizer"])
+        _restore_optimizer(state.optimizer, content["optimizer"])
+        if content["losses"].shape != state.tally.losses.shape:
+            raise ValueError(f"its epochs have {content['losses'].numel()} steps")
         state.tally.losses.copy_(content["losses"])
         state.tally.correct.copy_(content["correct"])
-        state.step, state.seconds, state.train_seconds = content["step"], content["seconds"], content["train_seconds"]
-        state.epochs = msgspec.convert(content["epochs"], list[Epoch])
+        where = msgspec.convert(content, _Where)
+        if where.step > len(state.tally.losses) or not math.isfinite(where.seconds + where.train_seconds):
+            raise ValueError("it stands at a step that there is not")
+        if [epoch.epoch for epoch in where.epochs] != list(range(1, len(where.epochs) + 1)):
+            raise ValueError("its epochs are not in order")
+        state.step, state.seconds, state.train_seconds = where.step, where.seconds, where.train_seconds
+        state.epochs = where.epochs
         device = state.tally.losses.device
         state.best = {name: tensor.to(device) for name, tensor in content["best"].items()}
         if state.average:
@@ -97,18 +136,53 @@ def restore(content: Mapping[str, Any], state: State) -> None:
         if state.scaler:
             state.scaler.load_state_dict(content["scaler"])
         generator_of(device).set_state(content["generator"])
-    except (KeyError, AttributeError, RuntimeError, ValueError, TypeError, msgspec.ValidationError) as error:
-        first_line = str(error).splitlines()[0]
-        raise Damaged(f"the checkpoint does not fit this network and recipe: {first_line}") from error
+    except Exception as error:  # the content may be of any shape
+        raise Damaged(f"the checkpoint does not fit this network and recipe: {_first_line(error)}") from error
+
+
+class _Where(msgspec.Struct):
+    """Where a checkpoint stands, validated."""
+
+    step: Annotated[int, msgspec.Meta(ge=0)]  # steps done in the epoch under way
+    seconds: Annotated[float, msgspec.Meta(ge=0)]
+    train_seconds: Annotated[float, msgspec.Meta(ge=0)]
+    epochs: list[Epoch]
+
+
+def _restore_optimizer(optimizer: Optimizer, content: dict[str, Any]) -> None:
+    """Its momentum comes from the checkpoint, its settings from the recipe."""
+    settings = [{name: value for name, value in group.items() if name != "params"} for group in optimizer.param_groups]
+    optimizer.load_state_dict(content)
+    for group, own in zip(optimizer.param_groups, settings, strict=True):
+        group.update(own)
+    for parameter, kept in optimizer.state.items():
+        for tensor in kept.values():
+            if isinstance(tensor, torch.Tensor) and tensor.dim() and tensor.shape != parameter.shape:
+                raise ValueError("its momentum is of other weights")
 
 
 def remove(folder: Path) -> None:
     """Remove the checkpoints of a run that is done."""
-    for name in (NEWEST, BEFORE):
-        (folder / name).unlink(missing_ok=True)
+    for path in (folder / NEWEST, folder / BEFORE):
+        path.unlink(missing_ok=True)
+        _aside(path).unlink(missing_ok=True)
+
+
+def size_of(network: torch.nn.Module) -> int:
+    """Bytes of a network's weights."""
+    return sum(tensor.numel() * tensor.element_size() for tensor in network.state_dict().values())
 
 
 def write_weights(path: Path, weights: Weights) -> None:
     """Write a state dict as safetensors: contiguous, on the CPU, the same bytes for the same weights."""
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
     files.replace(path, safetensors.torch.save(plain))
+
+
+def _aside(path: Path) -> Path:
+    return path.with_suffix(".damaged.pt")
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

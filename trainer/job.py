@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +13,7 @@ from torch import nn
 import zoo
 from store.errors import Problem
 from store.records import Epoch, Recipe, Run, Step
-from trainer import checkpoint
+from trainer import checkpoint, space
 from trainer.average import Average
 from trainer.data import DataSet, load
 from trainer.device import keep_freed_memory
@@ -39,20 +38,34 @@ class Job:
         self.run, self.folder = run, folder
         torch_device = find_device(device)
         self.data = load(source, run.recipe.train_limit, run.recipe.test_limit).to(torch_device)
-        saved, damaged = checkpoint.newest(folder)
         keep_freed_memory()  # not before: what loading the images frees is too much to keep
-        plan = Plan.stored(saved["plan"]) if saved else None
-        home = folder.parents[1]
-        self.state, self.engine = begin(
-            run.model, run.seed, run.recipe, self.data, torch_device, plan, remembered=home / "layouts.json"
-        )
+        damaged: list[str] = []
+        self.state, self.engine = self._restored(torch_device, damaged) or self._begun(torch_device)
         self.params = sum(parameter.numel() for parameter in self.state.network.parameters())
-        check_space(folder, self.state.network)
-        if saved:
-            checkpoint.restore(saved, self.state)
         self.device, self.plan = device_in_words(torch_device), self.engine.plan.in_words()
         self.notice = self._notice(damaged)
         self.environment = environment()
+
+    def _begun(self, device: torch.device, plan: Plan | None = None) -> tuple[State, Engine]:
+        """The training before its first step, if there is room for what it will write."""
+        run = self.run
+        remembered = self.folder.parents[1] / "layouts.json"
+        state, engine = begin(run.model, run.seed, run.recipe, self.data, device, plan, remembered)
+        space.check(self.folder, checkpoint.size_of(state.network), run.recipe)
+        return state, engine
+
+    def _restored(self, device: torch.device, damaged: list[str]) -> tuple[State, Engine] | None:
+        """The training from its newest checkpoint that is whole and fits; None when there is none. The others are set
+        aside, and `damaged` is told why."""
+        for path, saved in checkpoint.whole(self.folder, damaged):
+            try:
+                state, engine = self._begun(device, checkpoint.plan_of(saved))
+                checkpoint.restore(saved, state)
+            except checkpoint.Damaged as error:
+                checkpoint.set_aside(path, error, damaged)
+            else:
+                return state, engine
+        return None
 
     @property
     def epochs(self) -> list[Epoch]:
@@ -129,12 +142,3 @@ def fresh_network(model: str, seed: int, classes: int = 10) -> nn.Module:
         if card.own:
             check(card, copy.deepcopy(network))  # a copy: trying it moves the statistics of its norms
         return network
-
-
-def check_space(folder: Path, network: nn.Module) -> None:
-    """Raises Problem when the disk has no room for what a run writes: two checkpoints while it trains, each with the
-    weights, their momentum and the best weights, and the best and last weights when it ends."""
-    weights = sum(tensor.numel() * tensor.element_size() for tensor in network.state_dict().values())
-    needed, free = 8 * weights, shutil.disk_usage(folder).free
-    if free < needed:
-        raise Problem(f"the disk is too full: {needed / 1e6:,.0f} MB are needed and {free / 1e6:,.0f} MB are free")

@@ -7,71 +7,36 @@ every change. torch is not imported here: a Training brings it along, in the wor
 from __future__ import annotations
 
 import contextvars
+import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
 from msgspec.structs import replace
 
 from store.errors import Problem
-from store.records import DatasetName, Epoch, Recipe, Run, Status, Step, summarise
+from store.records import DatasetName, Epoch, Recipe, Run, Step, summarise
 from store.runs import RunStore
 from trainer.device import prepare_process
-from trainer.failure import in_words, is_disk_full, write_log
+from trainer.failure import free_memory, in_words, is_device_lost, is_disk_full
+from trainer.keeping import Keeper
+from trainer.lifecycle import ended, last_position, new_run, wants_to_train
 from trainer.own import lacking_model, require_model
-from trainer.source import Source
-from zoo import card
+from trainer.run_log import note
+from trainer.space import has_room
+from trainer.training import PREPARING, Open, Tell, Training, opener
+
+__all__ = ["JobQueue", "Open", "Tell", "Training", "opener"]
+
+log = logging.getLogger("cifar-tui")
+
+BETWEEN_LOOKS = 30.0  # seconds from one look at a full disk to the next
 
 Wish = Literal["stopped", "paused", "interrupted"]
 """What somebody wants to become of a run that trains: its next status."""
-
-
-class Training(Protocol):
-    """One run as its worker drives it: ask it for news, and save between two of them."""
-
-    device: str  # in words
-    plan: str  # in words
-    params: int
-    notice: str | None  # what there is to say about its checkpoint
-    environment: dict[str, str]  # versions of what it runs with, by name
-
-    @property
-    def epochs(self) -> list[Epoch]:
-        """The finished epochs that its checkpoint knows."""
-
-    def news(self) -> Iterator[Step | Epoch]:
-        """Train. Stopping is not asking on, pausing is asking later."""
-
-    def save(self) -> None:
-        """Write a checkpoint from which a later Training goes on exactly here."""
-
-    def write_weights(self) -> None:
-        """Write the best and the last weights."""
-
-    def discard_checkpoints(self) -> None:
-        """The run is done: nothing will go on from here."""
-
-
-Open = Callable[[Run, Path, str], Training]
-"""Makes the Training of a run, in the thread that will train: the run, its folder, the device ("cpu", "cuda:0")."""
-
-Tell = Callable[[Run, Step | None], None]
-"""Hears every change, from any thread: the newest snapshot of a run, and the step it is in while it trains."""
-
-
-def opener(source_of: Callable[[Run], Source]) -> Open:
-    """Opens real trainings, on the images that `source_of` names for a run."""
-
-    def open(run: Run, folder: Path, device: str) -> Training:
-        from trainer.job import Job  # imports torch
-
-        return Job(run, folder, device, source_of(run))
-
-    return open
 
 
 @dataclass(slots=True)
@@ -87,9 +52,23 @@ class Active:
 class JobQueue:
     """Runs that are not over, in order, and one worker thread per device that trains them."""
 
-    def __init__(self, store: RunStore, open: Open, devices: Sequence[str], tell: Tell) -> None:
+    def __init__(
+        self,
+        store: RunStore,
+        open: Open,
+        devices: Sequence[str],
+        tell: Tell,
+        *,
+        has_room: Callable[[Path, Run], bool] = has_room,
+        between_looks: float = BETWEEN_LOOKS,
+    ) -> None:
         self._store, self._open, self._tell = store, open, tell
+        self._keeper = Keeper(store, self._heard)
+        self._has_room, self._between_looks = has_room, between_looks
+        self._devices = tuple(devices)
         self._changed = threading.Condition()  # guards everything below
+        self._lost: dict[str, str] = {}  # devices that nothing can train on any more, and why
+        self._short: dict[str, float] = {}  # ids of runs that wait for room on the disk, and when each began to
         self._line: list[str] = []  # ids that wait for a worker, in order
         self._active: dict[str, Active] = {}  # by run id
         self._closing = False
@@ -116,32 +95,24 @@ class JobQueue:
         taken = []
         for run in self.jobs():
             with self._changed:
-                known = run.id in self._line or run.id in self._active  # it was added a moment ago
-            if run.status in {"queued", "interrupted"} and not known:
-                if lack := lacking_model(run):
-                    self._keep(replace(run, status="interrupted", error=lack))
-                else:
-                    taken.append(self._enqueue(run))
-        return taken
+                is_known = run.id in self._line or run.id in self._active  # it was added a moment ago
+            if wants_to_train(run) and not is_known:
+                taken.append(self._take_up(run))
+        return [run for run in taken if run.status == "queued"]
+
+    def receive(self) -> list[Run]:
+        """Take in the runs that other programs have handed over: they wait at the end of the line."""
+        received = self._store.receive()
+        return [self._take_up(replace(run, position=last_position(self._store) + 1)) for run in received]
 
     def add(
         self, model: str, recipe: Recipe, *, seed: int = 0, dataset: DatasetName, data_folder: str | None = None
     ) -> Run:
         """Queue a new run at the end. Raises UnknownModel."""
-        chosen = card(model)
-        run = Run(
-            id=self._store.new_id(),
-            model=model,
-            dataset=dataset,
-            data_folder=data_folder,
-            recipe=recipe,
-            seed=seed,
-            params=chosen.params or 0,  # an own model's may not be known before it is built
-            model_file=str(chosen.own.path) if chosen.own else None,
-            model_digest=chosen.own.digest if chosen.own else None,
-            created=datetime.now(UTC),
-            position=self._last_position() + 1,
-        )
+        return self.add_run(new_run(self._store, model, recipe, seed=seed, dataset=dataset, data_folder=data_folder))
+
+    def add_run(self, run: Run) -> Run:
+        """Queue a run that nothing knows of yet."""
         self._store.add(run)
         return self._enqueue(run)
 
@@ -183,8 +154,8 @@ class JobQueue:
         if here is None or not 0 <= here + by < len(waiting):
             return
         one, other = waiting[here], waiting[here + by]
-        self._keep(replace(one, position=other.position))
-        self._keep(replace(other, position=one.position))
+        self._keeper.keep(replace(one, position=other.position))
+        self._keeper.keep(replace(other, position=one.position))
         with self._changed:
             order = [run.id for run in self.jobs()]
             self._line.sort(key=order.index)
@@ -206,11 +177,24 @@ class JobQueue:
                 if id in self._active or id in self._line:
                     raise Problem(f"run {id} is in the queue: stop it first")
             self._store.set_aside(ids)
+            for id in ids:
+                self._short.pop(id, None)
 
     def is_idle(self) -> bool:
         """Nothing trains and nothing waits for a worker."""
         with self._changed:
             return not self._line and not self._active
+
+    @property
+    def lost_devices(self) -> dict[str, str]:
+        """The devices that stopped working, and why: nothing trains on them until the program is started again."""
+        with self._changed:
+            return dict(self._lost)
+
+    def has_workers(self) -> bool:
+        """Is there a device left to train on?"""
+        with self._changed:
+            return bool(set(self._devices) - set(self._lost))
 
     def close(self, patience: float = 30.0) -> list[Run]:
         """Interrupt what trains: each run saves after its step. Returns the runs that were in flight.
@@ -227,12 +211,14 @@ class JobQueue:
             self._changed.notify_all()
         for one in taken:
             if not one.begun:  # and it never will: see _begin
-                one.run = self._keep(replace(one.run, status="interrupted"))
+                one.run = self._keeper.keep_if_possible(replace(one.run, status="interrupted"))
         loading = {one.worker for one in taken if not one.begun}
         until = time.monotonic() + patience
         for worker in self._workers:
             if worker not in loading and worker.ident is not None:
                 worker.join(max(0.0, until - time.monotonic()))
+        for run in self._keeper.unsaved():
+            self._keeper.keep_if_possible(run)
         return [one.run for one in taken if one.run.status in {"running", "interrupted"}]
 
     def is_working(self) -> bool:
@@ -242,20 +228,27 @@ class JobQueue:
     # What follows happens in a worker's thread, or is shared by both sides.
 
     def _work(self, device: str) -> None:
-        while one := self._next():
+        while one := self._next(device):
             self._train(one, device)
             with self._changed:
-                del self._active[one.run.id]
+                if self._active.get(one.run.id) is one:  # and not with another worker already
+                    del self._active[one.run.id]
                 self._changed.notify_all()
+            free_memory()
 
-    def _next(self) -> Active | None:
-        with self._changed:
-            self._changed.wait_for(lambda: self._line or self._closing)
-            if self._closing:
-                return None
-            id = self._line.pop(0)
-            one = self._active[id] = Active(self._store.run(id), threading.current_thread())
-            return one
+    def _next(self, device: str) -> Active | None:
+        """The next run for this device's worker; None when the worker is to end."""
+        while True:
+            self._look_for_room()
+            with self._changed:
+                is_refused = self._short or self._keeper.unsaved()
+                self._changed.wait_for(lambda: self._line or self._closing, self._between_looks if is_refused else None)
+                if self._closing or device in self._lost:
+                    return None
+                if self._line:
+                    id = self._line.pop(0)
+                    one = self._active[id] = Active(self._keeper.known(id), threading.current_thread())
+                    return one
 
     def _begin(self, one: Active) -> bool:
         """May this run begin, now that everything is loaded? Not when the queue was closed meanwhile."""
@@ -265,31 +258,65 @@ class JobQueue:
 
     def _train(self, one: Active, device: str) -> None:
         """Train one run until it is done, something goes wrong, or somebody wishes otherwise."""
-        self._keep(replace(one.run, status="running", error=None, finished=None), PREPARING)
         folder = self._store.folder(one.run.id)
         try:
+            self._keeper.keep(replace(one.run, status="running", error=None, finished=None), PREPARING)
+            note(folder, f"begins on {device}")
             training = self._open(one.run, folder, device)
             if not self._begin(one):
                 return
-            self._keep(self._agreed(one.run, training), PREPARING)
+            self._keeper.keep(self._agreed(one.run, training), PREPARING)
             wish = self._follow(one, training)
             if wish is None:
                 training.write_weights()
-                self._keep(ended(one.run, "done"))
+                self._keeper.keep(ended(one.run, "done"))
                 training.discard_checkpoints()
             else:
                 training.save()
                 if wish == "stopped":
                     training.write_weights()
-                self._keep(ended(one.run, wish) if wish == "stopped" else replace(one.run, status=wish))
-        except Exception as error:  # whatever it is ends this run, not the queue
-            if not one.begun and not self._begin(one):
-                return
-            write_log(folder, error)
-            if is_disk_full(error):
-                self._keep(replace(one.run, status="paused", error=in_words(error)))
-            else:
-                self._keep(ended(one.run, "failed", in_words(error)))
+                self._keeper.keep(ended(one.run, wish) if wish == "stopped" else replace(one.run, status=wish))
+            note(folder, f"{one.run.status} after {one.run.epochs_done} epochs")
+        except (Exception, SystemExit) as error:  # whatever it is ends this run, not the queue
+            if one.begun or self._begin(one):
+                self._end_badly(one, device, error)
+
+    def _end_badly(self, one: Active, device: str, error: BaseException) -> None:
+        """Something went wrong: the run fails, or waits for room on the disk, and its last checkpoint stays."""
+        run, why = one.run, in_words(error, one.run)
+        if is_device_lost(error, device):
+            name = "the GPU" if device == "auto" else device
+            why += f": {name} is set aside until cifar-tui is started again; the run can go on from its checkpoint"
+            with self._changed:
+                self._lost[device] = why
+        if not is_disk_full(error):
+            run = ended(run, "failed", why)
+        elif one.wish == "stopped":
+            run = ended(run, "stopped", why)
+        elif one.wish is None:
+            run = replace(run, status="paused", error=f"{why}; it goes on by itself when there is room")
+            with self._changed:
+                self._short[run.id] = time.monotonic()
+        else:
+            run = replace(run, status=one.wish, notice=why)
+        note(self._store.folder(run.id), f"{run.status}: {why}", error)
+        self._keeper.keep_if_possible(run)
+
+    def _look_for_room(self) -> None:
+        """Let runs go on that waited for room on the disk and would find it now, each after a while at the earliest."""
+        with self._changed:
+            latest = time.monotonic() - self._between_looks
+            due = [id for id, since in self._short.items() if since <= latest]
+            unsaved = [run for run in self._keeper.unsaved() if run.id not in self._short]
+        for run in unsaved:
+            self._keeper.keep_if_possible(run)
+        for id in due:
+            try:
+                run = self._keeper.known(id)
+                if self._has_room(self._store.folder(id), run):
+                    self._enqueue(run)
+            except Problem as problem:  # such as no room for results.json: the next look may find it
+                log.warning("run %s cannot go on yet: %s", id, problem)
 
     def _agreed(self, run: Run, training: Training) -> Run:
         """The run as its checkpoint knows it. A line that the checkpoint knows and the file lacks is written again;
@@ -314,22 +341,28 @@ class JobQueue:
         for news in training.news():
             match news:
                 case Step():
-                    self._tell(one.run, news)
+                    self._keeper.tell(one.run, news)
                 case Epoch():
                     training.save()  # first the checkpoint, then the line, which acknowledges it
                     self._store.append(one.run.id, news)
                     epochs.append(news)
                     with self._changed:
                         one.run = summarise(one.run, epochs)
-                    self._tell(one.run, None)
+                    self._keeper.tell(one.run, None)
             with self._changed:
                 if one.wish is not None:
                     return one.wish
         return None
 
+    def _take_up(self, run: Run) -> Run:
+        if lack := lacking_model(run):
+            return self._keeper.keep(replace(run, status="interrupted", error=lack))
+        return self._enqueue(run)
+
     def _enqueue(self, run: Run) -> Run:
-        run = self._keep(replace(run, status="queued", error=None, finished=None))
+        run = self._keeper.keep(replace(run, status="queued", error=None, finished=None))
         with self._changed:
+            self._short.pop(run.id, None)
             if run.id not in self._line:
                 self._line.append(run.id)
             order = [job.id for job in self.jobs()]
@@ -344,27 +377,14 @@ class JobQueue:
                 return
             if id in self._line:
                 self._line.remove(id)
-        run = self._store.run(id)
+            self._short.pop(id, None)
+        run = self._keeper.known(id)
         if not run.is_over:
-            self._keep(ended(run, "stopped") if wish == "stopped" else replace(run, status=wish))
+            self._keeper.keep(ended(run, "stopped") if wish == "stopped" else replace(run, status=wish, error=None))
 
-    def _keep(self, run: Run, step: Step | None = None) -> Run:
-        """A newer snapshot: to the store, then to whoever listens."""
-        self._store.save(run)
+    def _heard(self, run: Run, step: Step | None) -> None:
+        """A newer snapshot is known: on to whoever listens."""
         with self._changed:
             if one := self._active.get(run.id):
                 one.run = run = replace(run, tags=one.run.tags, note=one.run.note)  # which `label` may have changed
         self._tell(run, step)
-        return run
-
-    def _last_position(self) -> float:
-        return max((run.position for run in self.jobs()), default=0.0)
-
-
-PREPARING = Step(epoch=0, phase="prepare", step=0, steps=0)
-"""Shown while torch, the images and the network are being loaded."""
-
-
-def ended(run: Run, status: Status, error: str | None = None) -> Run:
-    """The run, over."""
-    return replace(run, status=status, error=error, finished=datetime.now(UTC))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-import signal
+import logging
 from collections.abc import Callable, Iterable
 from functools import partial
 from importlib import import_module
@@ -18,16 +18,20 @@ from store.records import Run
 from store.runs import RunStore
 from trainer.queue import JobQueue, Tell
 from tui.background import in_background
+from tui.compare import model_name
 from tui.deleting import DeletingApp
 from tui.estimate import device_in_words
 from tui.following import BETWEEN_LOOKS
 from tui.guard import LOG_NAME, guarded_stderr
+from tui.leaving import ended_by_signals
 from tui.screens.base import AppScreen
 from tui.screens.catalogue import CatalogueScreen
 from tui.session import Session
 
 if TYPE_CHECKING:
     from trainer.evaluate import Evaluation
+
+log = logging.getLogger("cifar-tui")
 
 MakeQueue = Callable[[Tell], JobQueue]
 MOVES = ("cursor_", "page_", "scroll", "leave")  # actions that the palette does not list
@@ -92,6 +96,7 @@ class CifarApp(DeletingApp):
             self.set_interval(BETWEEN_LOOKS, self.follow_owner)
         else:
             self.call_after_refresh(self.start_queue)  # the first frame comes before torch
+            self.set_interval(BETWEEN_LOOKS, self.take_in)
         in_background(self, "devices", partial(device_in_words, self.session.devices), self.device_known)
         for notice in (*self.store.notices, *self.session.notices, *self.faults):
             self.notify(notice, severity="warning", timeout=20, markup=False)
@@ -111,6 +116,17 @@ class CifarApp(DeletingApp):
             except Problem as problem:
                 self.notify(str(problem), severity="error", timeout=20, markup=False)
 
+    def take_in(self) -> None:
+        """Take in the runs that other programs have handed over."""
+        known = len(self.store.notices)
+        try:
+            for run in self.queue.receive() if self.queue else ():
+                self.notify(f"{model_name(run.model)} {run.id} was handed over by another program", markup=False)
+        except Problem as problem:
+            log.warning("nothing could be taken in: %s", problem)
+        for notice in self.store.notices[known:]:
+            self.notify(notice, severity="warning", timeout=20, markup=False)
+
     @property
     def why_read_only(self) -> str:
         """Why nothing can be changed, and by whom it can."""
@@ -121,7 +137,8 @@ class CifarApp(DeletingApp):
         """For the top line: data and devices, and what must not be overlooked."""
         data = "CIFAR-10" if self.source.name == "cifar10" else "synthetic, not CIFAR-10"
         devices = " ".join(device for device in self.session.devices if device != "auto")
-        return [data, *filter(None, [devices])], "read only" if self.queue is None else ""
+        lost = [f"{device} set aside" for device in self.queue.lost_devices] if self.queue else ["read only"]
+        return [data, *filter(None, [devices])], ", ".join(lost)
 
     def action_mode(self, mode: str) -> None:
         """Go to a mode; when it is there already, from its pages back to its table."""
@@ -157,15 +174,14 @@ class CifarApp(DeletingApp):
         yield SystemCommand("Theme", "Choose other colours", self.action_change_theme)
 
 
-def run(session: Session, store: RunStore, make_queue: MakeQueue) -> list[Run]:
-    """Show the app until the user leaves it, then close its queue. Returns the runs that were in flight, now saved.
+def run(session: Session, store: RunStore, make_queue: MakeQueue) -> tuple[list[Run], bool]:
+    """Show the app until the user leaves it, then close its queue. Returns the runs that were in flight, now saved, and
+    whether a signal ended the app: SIGTERM, or SIGHUP from a terminal that has gone.
 
     Raises Problem when the app itself ended with an error, which then stands in the log.
     """
     app = CifarApp(session, store, make_queue)
-    with guarded_stderr(session.home / LOG_NAME):
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, lambda *_: app.call_later(app.exit))
+    with guarded_stderr(session.home / LOG_NAME), ended_by_signals(app, app.queue) as signal_came:
         app.run()
         for thread in app.unfinished:
             thread.join(PATIENCE)
@@ -174,4 +190,4 @@ def run(session: Session, store: RunStore, make_queue: MakeQueue) -> list[Run]:
         in_flight = app.queue.close() if app.queue else []
     if app.return_code:
         raise Problem(f"the app ended with an error, runs are saved; {session.home / LOG_NAME} tells more")
-    return in_flight
+    return in_flight, signal_came.is_set()

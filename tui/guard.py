@@ -10,7 +10,7 @@ import os
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 LOG_NAME = "cifar-tui.log"
@@ -25,7 +25,7 @@ def guarded_stderr(log: Path) -> Iterator[None]:
     terminal = os.dup(2)
     try:
         log.parent.mkdir(parents=True, exist_ok=True)
-        target = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        target = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     except OSError:
         target = os.open(os.devnull, os.O_WRONLY)
     sys.stderr.flush()
@@ -46,7 +46,8 @@ def guarded_stderr(log: Path) -> Iterator[None]:
         logging.captureWarnings(False)
         logging.getLogger().removeHandler(handler)
         handler.flush()
-        sys.__stderr__.flush()
+        with suppress(OSError):  # the terminal may have gone
+            sys.__stderr__.flush()
         sys.__stderr__ = original  # type: ignore[misc]
         os.dup2(terminal, 2)
         os.close(terminal)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from contextlib import suppress
 
 import click
 
@@ -12,7 +13,7 @@ from store.errors import UsageProblem
 from store.runs import RunStore, StoreInUse
 from trainer.queue import JobQueue, Tell, opener
 from tui import words
-from tui.session import Session
+from tui.session import INTERRUPTED, Session
 
 
 def start_app(session: Session) -> int:
@@ -34,7 +35,8 @@ def start_app(session: Session) -> int:
         def make_queue(tell: Tell) -> JobQueue:
             return JobQueue(store, opener(session.source_of), session.devices, tell)
 
-        for left in run(session, store, make_queue):
-            if not in_browser:
+        in_flight, is_interrupted = run(session, store, make_queue)
+        with suppress(OSError):  # the terminal may have gone
+            for left in () if in_browser else in_flight:
                 click.echo(words.farewell(left))
-    return 0
+    return INTERRUPTED if is_interrupted else 0

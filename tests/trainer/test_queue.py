@@ -4,42 +4,17 @@ from __future__ import annotations
 
 import errno
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from store.errors import Problem
-from store.records import Recipe, Run, Step
+from store.records import Recipe, Run
 from store.runs import RunStore
+from tests.trainer.listener import Listener
 from tests.trainer.scripted import Script, ScriptedTraining, epoch
 from trainer.queue import JobQueue
-
-
-class Listener:
-    """Hears what a queue tells, and waits for what a test expects."""
-
-    def __init__(self) -> None:
-        self.runs: dict[str, Run] = {}
-        self.heard: list[tuple[Run, Step | None]] = []
-        self._changed = threading.Condition()
-
-    def __call__(self, run: Run, step: Step | None) -> None:
-        with self._changed:
-            self.heard.append((run, step))
-            self.runs[run.id] = run
-            self._changed.notify_all()
-
-    def wait_until(self, true: Callable[[], object]) -> None:
-        with self._changed:
-            assert self._changed.wait_for(true, timeout=20), "waited in vain"
-
-    def wait_for(self, id: str, status: str) -> Run:
-        self.wait_until(lambda: id in self.runs and self.runs[id].status == status)
-        return self.runs[id]
-
-    def wait_for_step(self, id: str) -> None:
-        self.wait_until(lambda: any(run.id == id and step and step.phase == "train" for run, step in self.heard))
 
 
 @pytest.fixture
@@ -235,7 +210,7 @@ def test_a_step_that_does_not_end_does_not_hold_up_closing_for_ever(
     run = add(jobs)
     script.go.clear()
     jobs.start()
-    listener.wait_for(run.id, "running")
+    listener.wait_until(lambda: listener.runs[run.id].plan)  # it is loaded, and in its first step
     assert [one.id for one in jobs.close(patience=0.05)] == [run.id]
     assert jobs.is_working()
     script.go.set()

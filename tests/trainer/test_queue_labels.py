@@ -6,8 +6,9 @@ import pytest
 
 from store.errors import Problem
 from store.runs import RunStore
+from tests.trainer.listener import Listener
 from tests.trainer.scripted import Script
-from tests.trainer.test_queue import Listener, add, listener, queue_of, script, store
+from tests.trainer.test_queue import add, listener, queue_of, script, store
 
 __all__ = ["listener", "script", "store"]
 

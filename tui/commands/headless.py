@@ -2,58 +2,130 @@
 
 from __future__ import annotations
 
+import logging
 import queue
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from types import FrameType
 
 import click
+from msgspec.structs import replace
 
+from store import inbox
 from store.errors import Problem
 from store.records import Run, Step
-from store.runs import RunStore
+from store.runs import Owner, RunStore, StoreInUse
+from trainer.lifecycle import last_position
 from trainer.queue import JobQueue, opener
 from trainer.source import Source
 from tui.commands.report import JsonReport, LiveReport, PlainReport, Report
 from tui.session import INTERRUPTED, Session
 
+log = logging.getLogger("cifar-tui")
 
-def carry_out(session: Session, begin: Callable[[RunStore, JobQueue], list[Run]], as_json: bool) -> int:
-    """Open the store, let `begin` queue some runs, train them and show how. Returns the exit status.
+Begin = Callable[[RunStore, JobQueue], list[Run]]
+News = queue.SimpleQueue[tuple[Run, Step | None]]
+BETWEEN_LOOKS = 1.0  # seconds: how long a run that was handed over may wait to be taken in
+SIGNALS = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]  # Windows has no SIGHUP
+
+
+def carry_out(session: Session, begin: Begin, as_json: bool) -> int:
+    """Open the store, let `begin` queue some runs, train them and show how. Returns the exit status: 1 when one of
+    these was not done. Runs that other programs hand over meanwhile are trained too. Raises StoreInUse.
 
     Ctrl-C, SIGTERM and SIGHUP save what trains before they end it.
     """
-    news: queue.SimpleQueue[tuple[Run, Step | None]] = queue.SimpleQueue()
+    status = _own_and_train(session, begin, as_json)
+    seen = set[Path]()
+    while status != INTERRUPTED and (
+        late := set(inbox.waiting(session.home)) - seen
+    ):  # they came while we were leaving
+        seen |= late
+        with suppress(StoreInUse):
+            status = max(status, _own_and_train(session, lambda store, jobs: [], as_json))
+    return status
+
+
+def hand_over(session: Session, owner: Owner | None, make: Iterable[Callable[[RunStore], Run]], as_json: bool) -> int:
+    """Lay runs in the inbox of the program that owns the store, which will train them. Returns the exit status."""
+    handed: list[Run] = []
+    with RunStore.open(session.home, write=False) as store:
+        last = last_position(store)
+        for number, run_of in enumerate(make, 1):
+            run = replace(run_of(store), position=last + number)
+            inbox.put(session.home, run)
+            handed.append(run)
+            if as_json:
+                JsonReport(store).run(run)
+            else:
+                click.echo(f"{run.model} {run.id}: handed over to {owner or 'the program that uses the store'}")
+    with suppress(StoreInUse):  # unless it has left meanwhile: then they are ours to train
+        return carry_out(session, lambda store, jobs: [store.run(run.id) for run in handed], as_json)
+    return 0
+
+
+def _own_and_train(session: Session, begin: Begin, as_json: bool) -> int:
+    news: News = queue.SimpleQueue()
     with RunStore.open(session.home) as store, interruptible():
+        jobs = JobQueue(store, opener(session.source_of), session.devices, lambda *change: news.put(change))
+        received = take_in(jobs)
         for notice in store.notices:
             click.echo(f"cifar-tui: {notice}", err=True)
-        jobs = JobQueue(store, opener(session.source_of), session.devices, lambda *change: news.put(change))
-        runs = {run.id: run for run in begin(store, jobs)}
-        report = _report(as_json, store, runs)
-        interrupted = False
+        own = begin(store, jobs)
+        runs = {run.id: run for run in (*received, *own)}
+        report = _report(as_json, store, list(runs.values()))
+        is_interrupted = False
         try:
             with report:
                 jobs.start()
-                while any(is_under_way(run) for run in runs.values()):
-                    run, step = news.get()
-                    runs[run.id] = run
-                    report.show(run, step)
-        except KeyboardInterrupt:
-            interrupted = True
-            signal.signal(signal.SIGINT, signal.SIG_DFL)  # a second Ctrl-C does not wait
-        for run in jobs.close():
-            report.show(run, None)
-            click.echo(words_of_interruption(run), err=True)
-    if interrupted:
+                follow(jobs, news, runs, report)
+        except (KeyboardInterrupt, OSError):  # or whoever read our output has gone
+            is_interrupted = True
+            leave_us_alone()
+        in_flight = jobs.close()
+        with suppress(OSError):
+            for run in in_flight:
+                report.show(run, None)
+                click.echo(words_of_interruption(run), err=True)
+            waiting = (
+                sum(is_under_way(run) and not run.epochs_done for run in runs.values()) if jobs.lost_devices else 0
+            )
+            if waiting:
+                click.echo(f"cifar-tui: {waiting} more stay queued: cifar-tui resume trains them", err=True)
+    if is_interrupted:
         return INTERRUPTED
-    return 0 if all(run.status == "done" for run in runs.values()) else 1
+    return 0 if all(runs[run.id].status == "done" for run in own) else 1
+
+
+def follow(jobs: JobQueue, news: News, runs: dict[str, Run], report: Report) -> None:
+    """Show what happens until no run is under way, or no device is left. `runs` keeps the newest snapshots; what other
+    programs hand over meanwhile comes to them."""
+    while True:
+        runs |= {run.id: run for run in take_in(jobs)}
+        under_way = [run for run in runs.values() if is_under_way(run)]
+        if not under_way or not (jobs.has_workers() or any(run.status == "running" for run in under_way)):
+            return
+        with suppress(queue.Empty):
+            run, step = news.get(timeout=BETWEEN_LOOKS)
+            runs[run.id] = run
+            report.show(run, step)
+
+
+def take_in(jobs: JobQueue) -> list[Run]:
+    """The runs that other programs have handed over. What is wrong with the inbox must not end a training."""
+    try:
+        return jobs.receive()
+    except Problem as problem:
+        log.warning("nothing could be taken in: %s", problem)
+        return []
 
 
 def is_under_way(run: Run) -> bool:
-    """Does this run still train, or wait for its turn? One that was set aside does not."""
-    return run.status in {"queued", "running"}
+    """Does this run train, or wait for its turn or for room on the disk? One that a user set aside does not."""
+    return run.status in {"queued", "running"} or run.waits_for_room
 
 
 def words_of_interruption(run: Run) -> str:
@@ -68,13 +140,20 @@ def interruptible() -> Iterator[None]:
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    names = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    before = {number: signal.signal(number, interrupt) for number in names}
+    numbers = [getattr(signal, name) for name in SIGNALS]
+    before = {number: signal.signal(number, interrupt) for number in numbers}
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def leave_us_alone() -> None:
+    """What trains is being saved: from here on only a second Ctrl-C ends the process, at once."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    for name in SIGNALS:
+        signal.signal(getattr(signal, name), signal.SIG_IGN)
 
 
 def require_data(sources: Iterable[Source]) -> None:
@@ -84,9 +163,9 @@ def require_data(sources: Iterable[Source]) -> None:
             raise Problem(missing)
 
 
-def _report(as_json: bool, store: RunStore, runs: dict[str, Run]) -> Report:
+def _report(as_json: bool, store: RunStore, runs: list[Run]) -> Report:
     if as_json:
         return JsonReport(store)
     if sys.stdout.isatty():
-        return LiveReport(store, list(runs.values()))
+        return LiveReport(store, runs)
     return PlainReport(store)

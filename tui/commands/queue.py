@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from store.inbox import peek
 from store.runs import RunStore
 from tui import words
 from tui.commands.output import print_json, print_table, run_in_json, table_of
@@ -14,9 +15,11 @@ from tui.session import Session
 @click.option("--json", "as_json", is_flag=True, help="An array for programs.")
 @click.pass_obj
 def queue(session: Session, as_json: bool) -> None:
-    """List every run that is not over: what trains, waits, is paused or was interrupted."""
+    """List every run that is not over: what trains, waits, is paused or was interrupted, or was just handed over."""
     with RunStore.open(session.home, write=False) as store:
-        jobs = sorted((run for run in store.runs() if not run.is_over), key=lambda run: run.position)
+        stored = {run.id: run for run in store.runs()}
+        handed_over = [run for run in peek(session.home) if run.id not in stored]
+        jobs = sorted((run for run in stored.values() if not run.is_over), key=lambda run: run.position) + handed_over
     if as_json:
         print_json([run_in_json(run) for run in sorted(jobs, key=lambda run: run.created)])
         return

@@ -92,11 +92,17 @@ class LiveReport(Report):
             TimeRemainingColumn(compact=True),
             console=Console(),
         )
-        self._tasks: dict[str, TaskID] = {}
+        self._tasks: dict[str, TaskID] = {}  # by the id of a run
         for run in runs:
+            self._task(run)
+
+    def _task(self, run: Run) -> TaskID:
+        """The bar of a run; one that another program handed over gets it when it is first heard of."""
+        if run.id not in self._tasks:
             self._tasks[run.id] = self._progress.add_task(
                 run.model, total=run.recipe.epochs, completed=run.epochs_done, where="waits", start=False
             )
+        return self._tasks[run.id]
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -107,10 +113,10 @@ class LiveReport(Report):
 
     def run(self, run: Run) -> None:
         if run.status == "running":
-            self._progress.start_task(self._tasks[run.id])
+            self._progress.start_task(self._task(run))
             return
-        self._progress.stop_task(self._tasks[run.id])
-        self._progress.update(self._tasks[run.id], where=run.status)
+        self._progress.stop_task(self._task(run))
+        self._progress.update(self._task(run), where=run.status)
         self._progress.console.print(status_in_words(run), highlight=False)
 
     def epoch(self, run: Run, epoch: Epoch) -> None:
@@ -119,7 +125,7 @@ class LiveReport(Report):
     def step(self, run: Run, step: Step) -> None:
         inside = step.step / step.steps if step.phase == "train" else step.phase == "test"
         where = {"prepare": "prepares", "train": f"epoch {step.epoch}/{run.recipe.epochs}", "test": "evaluates"}
-        self._progress.update(self._tasks[run.id], completed=run.epochs_done + inside, where=where[step.phase])
+        self._progress.update(self._task(run), completed=run.epochs_done + inside, where=where[step.phase])
 
 
 def status_in_words(run: Run) -> str:

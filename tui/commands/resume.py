@@ -6,6 +6,7 @@ import click
 
 from store.records import Run
 from store.runs import RunStore
+from trainer.lifecycle import wants_to_train
 from trainer.own import require_model
 from trainer.queue import JobQueue
 from tui.commands.headless import carry_out, require_data
@@ -26,7 +27,7 @@ def resume(ctx: click.Context, runs: tuple[str, ...], as_json: bool) -> None:
 
     def begin(store: RunStore, jobs: JobQueue) -> list[Run]:
         named = [store.run(id) for id in dict.fromkeys(runs)]
-        waiting = named if runs else [run for run in jobs.jobs() if run.status in {"queued", "interrupted"}]
+        waiting = named if runs else [run for run in jobs.jobs() if wants_to_train(run)]
         for run in waiting:
             require_model(run)
         require_fit(run.model for run in waiting)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import click
 
 from store.errors import UsageProblem
 from store.records import Recipe, Run
-from store.runs import RunStore
+from store.runs import RunStore, StoreInUse
+from trainer.lifecycle import new_run
 from trainer.queue import JobQueue
 from trainer.recipes import PRESETS, changed, preset
-from tui.commands.headless import carry_out, require_data
+from tui.commands.headless import carry_out, hand_over, require_data
 from tui.session import Session
-from zoo import Card, select
+from zoo import select
 from zoo.own import require_fit
 
 
@@ -36,7 +39,8 @@ def train(
 ) -> None:
     """Train models and keep their results.
 
-    MODEL is an id, a family, a pattern such as 'vgg*', or `published` (all 36 rows of the published table).
+    MODEL is an id, a family, a pattern such as 'vgg*', or `published` (all 36 rows of the published table). Where
+    another program uses the home, the runs are handed over to it.
     """
     session: Session = ctx.obj
     cards = list({card.id: card for word in models for card in select(word)}.values())
@@ -47,17 +51,22 @@ def train(
     numbers = range(seeds) if seeds is not None else [seed or 0]
     require_data([session.source])
 
-    def begin(store: RunStore, jobs: JobQueue) -> list[Run]:
-        return [queue_up(session, jobs, card, recipe, number) for card in cards for number in numbers]
-
-    ctx.exit(carry_out(session, begin, as_json))
-
-
-def queue_up(session: Session, jobs: JobQueue, card: Card, recipe: Recipe, seed: int) -> Run:
-    """Queue one run on the data that the program's options name."""
     source = session.source
     folder = str(source.folder.absolute()) if source.folder else None
-    return jobs.add(card.id, recipe, seed=seed, dataset=source.name, data_folder=folder)
+    makers = [
+        partial(new_run, model=card.id, recipe=recipe, seed=number, dataset=source.name, data_folder=folder)
+        for card in cards
+        for number in numbers
+    ]
+
+    def begin(store: RunStore, jobs: JobQueue) -> list[Run]:
+        return [jobs.add_run(make(store)) for make in makers]
+
+    try:
+        status = carry_out(session, begin, as_json)
+    except StoreInUse as use:
+        status = hand_over(session, use.owner, makers, as_json)
+    ctx.exit(status)
 
 
 def recipe_from(name: str, epochs: str | None, settings: tuple[str, ...]) -> Recipe:
