@@ -3,10 +3,12 @@ can be made again."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from store import files, schema
 from store.errors import StoreError, UnknownRun
@@ -16,6 +18,8 @@ from store.records import Run
 from store.storage import Damaged, Tables, read_tables
 
 NAME = "run.json"
+SHOWN = ("model", "device", "error", "notice", "plan", "note")  # texts of a run that people are shown
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 def to_document(run: Run) -> dict[str, Any]:
@@ -34,7 +38,15 @@ def from_document(document: Any) -> Run:
         raise StoreError(str(error)) from error
     if not is_id(run.id):
         raise StoreError(f"{run.id!r} cannot be the id of a run")
-    return run
+    return without_control_characters(run)
+
+
+def without_control_characters(run: Run) -> Run:
+    """The run with texts that are safe to show: a terminal would obey escape sequences in a file from elsewhere."""
+    texts = {name: getattr(run, name) for name in SHOWN}
+    if not any(_CONTROL.search(text) for text in texts.values() if text):
+        return run
+    return replace(run, **{name: text and _CONTROL.sub(" ", text) for name, text in texts.items()})
 
 
 def folder_of(home: Path, id: str) -> Path:

@@ -30,7 +30,7 @@ def parse(data: bytes, known: int = 0) -> tuple[list[Epoch], int]:
     while (newline := data.find(b"\n", end)) >= 0:
         try:
             epoch = _decoder.decode(data[end:newline])
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             break
         if epoch.epoch != known + len(epochs) + 1:
             break

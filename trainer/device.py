@@ -22,10 +22,10 @@ def parse_devices(text: str | None) -> list[str]:
     count = gpu_count()
     if text == "all":
         return [f"cuda:{index}" for index in range(count)] or ["cpu"]
+    if any(not re.fullmatch(r"cpu|cuda(:[0-9]{1,4})?", word) for word in text.split(",")):
+        raise UsageProblem(f"--device cannot be {text!r}: it must be cpu, cuda:0 (a GPU's number) or all")
     devices = [f"{word}:0" if word == "cuda" else word for word in text.split(",")]
     for device in devices:
-        if not re.fullmatch(r"cpu|cuda:\d+", device):
-            raise UsageProblem(f"--device cannot be {text!r}: it must be cpu, cuda:0 (a GPU's number) or all")
         if device != "cpu" and int(device.removeprefix("cuda:")) >= count:
             there = f"this machine has {count} GPU{'s' * (count > 1)}" if count else "no NVIDIA GPU was found here"
             raise UsageProblem(f"there is no {device}: {there}; --device cpu always works")

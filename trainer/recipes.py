@@ -88,7 +88,7 @@ def _with(recipe: Recipe, key: str, text: str) -> Recipe:
     value = None if unset else text
     try:
         return msgspec.convert(msgspec.structs.asdict(recipe) | {key: value}, Recipe, strict=False)
-    except msgspec.ValidationError:
+    except (msgspec.ValidationError, UnicodeEncodeError):
         raise UsageProblem(f"{key} cannot be {text!r}: it must be {expected(key)}") from None
 
 

@@ -51,14 +51,28 @@ def locate(data: str | None, home: Path) -> Source:
 
     The folder named may hold cifar-10-batches-py or be it. UsageProblem for the home of a user who does not exist.
     """
+    if data == "":
+        raise UsageProblem("--data is empty: name a folder, or leave it away")
     data = data or os.environ.get("CIFAR_TUI_DATA")
     if data == "synthetic":
         return Source("synthetic")
-    try:
-        folder = (Path(data).expanduser() if data else home / "data").absolute()
-    except RuntimeError:
-        raise UsageProblem(f"there is no home folder for {data}: name the data folder in full") from None
+    folder = absolute(data, "the data folder") if data else home.absolute() / "data"
     return Source("cifar10", folder.parent if folder.name == FOLDER else folder)
+
+
+def absolute(named: str, what: str) -> Path:
+    """The folder that a user named, in full. Raises UsageProblem for what cannot be one; `what` says what it is for."""
+    try:
+        named.encode()  # it may become part of a record, which is UTF-8
+        if "\0" in named:
+            raise ValueError
+        return Path(named).expanduser().absolute()
+    except RuntimeError:
+        raise UsageProblem(f"there is no home folder for {named}: name {what} in full") from None
+    except ValueError:
+        raise UsageProblem(f"{what} cannot be called {named!r}") from None
+    except OSError as error:  # the folder in which the program was started was deleted
+        raise UsageProblem(f"cannot tell where {named} is: {reason(error)}. Name {what} in full") from error
 
 
 def verify(source: Source, progress: Progress | None = None) -> str | None:

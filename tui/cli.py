@@ -13,13 +13,16 @@ import shlex
 import sys
 from contextlib import suppress
 from importlib import import_module
+from io import TextIOWrapper
 from pathlib import Path
+from typing import cast
 
 import click
 
 from store.errors import Problem
 from trainer.device import parse_devices, prepare_process
-from tui.session import INTERRUPTED, Session, default_home
+from tui.session import INTERRUPTED, Session, find_home
+from tui.streams import prepare_streams
 from zoo import UnfitModel, UnknownModel
 from zoo.own import add_files, add_installed
 
@@ -57,7 +60,7 @@ class Program(click.Group):
 
 
 @click.group(cls=Program, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--home", type=click.Path(path_type=Path), help="Where results are kept.  [default: $CIFAR_TUI_HOME]")
+@click.option("--home", metavar="DIR", help="Where results are kept.  [default: $CIFAR_TUI_HOME]")
 @click.option("--data", metavar="DIR|synthetic", help="The folder of CIFAR-10, or a stand-in made in seconds.")
 @click.option("--device", metavar="cpu|cuda:0|all", help="What to train on.  [default: the first GPU, else the CPU]")
 @click.option(
@@ -71,18 +74,18 @@ class Program(click.Group):
 @click.version_option(package_name="cifar-tui", prog_name="cifar-tui")
 @click.pass_context
 def program(
-    ctx: click.Context, home: Path | None, data: str | None, device: str | None, model_files: tuple[Path, ...]
+    ctx: click.Context, home: str | None, data: str | None, device: str | None, model_files: tuple[Path, ...]
 ) -> None:
     """Train, watch and compare networks on CIFAR-10. Without a command: the app."""
-    home = home or default_home()
-    log_under(home)
+    folder = find_home(home)
+    log_under(folder)
     devices = tuple(parse_devices(device))
     prepare_process()  # own models bring torch
     add_files(model_files)  # before the packages: what is named now goes before what happens to be installed
     notices = tuple(add_installed())
     for notice in notices:
         click.echo(f"cifar-tui: {notice}", err=True)
-    ctx.obj = session = Session(home, data, devices, model_files, notices)
+    ctx.obj = session = Session(folder, data, devices, model_files, notices)
     if ctx.invoked_subcommand is None:
         from tui.start import start_app
 
@@ -92,6 +95,7 @@ def program(
 def main() -> None:
     """The console script. Ends the process at once: Python would take seconds to tear torch down, and would abort where
     a worker is still inside it. Everything is saved by now."""
+    prepare_streams()
     status = status_of(sys.argv[1:])
     with suppress(OSError, ValueError):  # whoever reads our output may have gone
         sys.stdout.flush()
@@ -114,6 +118,10 @@ def status_of(arguments: list[str]) -> int:
         return complain(str(problem), problem.status)
     except BrokenPipeError:  # whoever read our output has seen enough
         return 0
+    except OSError as error:  # the store's own are Problems: this is the output, or a file that a command writes
+        log.exception("the system refused")
+        what = f"cannot use {error.filename}" if error.filename else "cannot write the output"
+        return complain(f"{what}: {error.strerror or error}", 1)
     except Exception as error:  # a mistake of ours: the user gets a line, the log gets the traceback
         log.exception("unexpected")
         return complain(f"unexpected {type(error).__name__}: {error}", 1)
@@ -123,12 +131,29 @@ def status_of(arguments: list[str]) -> int:
 def log_under(home: Path) -> None:
     """Warnings and tracebacks go to a file under the home, once there is one, and never to the screen."""
     log.propagate = False
-    log.addHandler(logging.FileHandler(home / "cifar-tui.log", delay=True) if home.is_dir() else logging.NullHandler())
+    log.addHandler(HomeLog(home / "cifar-tui.log", delay=True, encoding="utf-8", errors="backslashreplace"))
+
+
+class HomeLog(logging.FileHandler):
+    """Writes once the folder is there, for nobody else to read. A disk that refuses loses the log and nothing else."""
+
+    def _open(self) -> TextIOWrapper:
+        fd = os.open(self.baseFilename, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        return cast("TextIOWrapper", os.fdopen(fd, self.mode, encoding=self.encoding, errors=self.errors))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with suppress(OSError):
+            super().emit(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  the name that logging gave it
+        """Say nothing: the screen, and stderr, are for what the user has to know."""
 
 
 def complain(line: str, status: int) -> int:
     """One line on stderr."""
-    click.echo(f"cifar-tui: {' '.join(line.split())}", err=True)
+    line = "".join(c if c.isprintable() else repr(c)[1:-1] for c in " ".join(line.split()))  # a name may hold anything
+    with suppress(OSError):  # it may be closed
+        click.echo(f"cifar-tui: {line}", err=True)
     return status
 
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from platformdirs import user_data_path
 
+from store.errors import UsageProblem
 from store.records import Run
-from trainer.source import Source, locate
+from trainer.source import Source, absolute, locate
 
 INTERRUPTED = 130
 """The exit status of a command that Ctrl-C, SIGTERM or SIGHUP ended."""
@@ -44,7 +45,12 @@ class Session:
         return self.source if self.source.name == "cifar10" else Source("cifar10", self.home / "data")
 
 
-def default_home() -> Path:
-    """`$CIFAR_TUI_HOME`, else the user's data folder of this system."""
-    named = os.environ.get("CIFAR_TUI_HOME")
-    return Path(named) if named else user_data_path("cifar-tui", appauthor=False)
+def find_home(named: str | None) -> Path:
+    """`--home`, else `$CIFAR_TUI_HOME`, else the user's data folder of this system; absolute. Nothing is made.
+
+    Raises UsageProblem for what cannot name a folder.
+    """
+    if named == "":
+        raise UsageProblem("--home is empty: name a folder, or leave it away")
+    named = named or os.environ.get("CIFAR_TUI_HOME") or str(user_data_path("cifar-tui", appauthor=False))
+    return absolute(named, "the folder of results")

@@ -10,6 +10,7 @@ import click
 import psutil
 
 from store.doctor import check, repair
+from store.files import explained
 from trainer.device import cpu_threads, gpu_names
 from tui import words
 from tui.session import Session
@@ -41,7 +42,9 @@ def doctor(ctx: click.Context, mend: bool) -> None:
 
 def surroundings(session: Session) -> list[tuple[str, str]]:
     """Versions, devices, folders and data, name and value."""
-    disk = psutil.disk_usage(str(next(folder for folder in (session.home, *session.home.parents) if folder.exists())))
+    with explained(session.home):
+        home = next(folder for folder in (session.home, *session.home.parents) if folder.exists())
+        disk = psutil.disk_usage(str(home))
     gpus = gpu_names()
     source = session.source
     images = source.missing() or (f"CIFAR-10 in {source.folder}" if source.folder else "synthetic, not CIFAR-10")

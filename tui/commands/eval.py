@@ -9,7 +9,7 @@ from rich.console import Console
 
 from store.records import Run
 from tui import words
-from tui.commands.output import print_json, print_table, table_of
+from tui.commands.output import print_facts, print_json, print_table, table_of
 from tui.commands.watching import watching
 from tui.commands.weights_of import Chosen, chosen
 from tui.compare import model_name
@@ -93,9 +93,7 @@ def show(given: Chosen, which: str, found: Evaluation) -> None:
         ("speed", f"{words.speed(found.images_per_second)} on {found.device}"),
         ("latency", f"{words.latency(found.latency)} for one image, the median of {found.repeats}"),
     ]
-    for name, value in facts:
-        if value:
-            console.print(f"[bold]{name:<10}[/] {value}", soft_wrap=True)
+    print_facts([(name, value) for name, value in facts if value], width=10)
     console.print()
     headings = [name[:SHORT] for name in found.classes]
     table = table_of("CLASS", "ACCURACY", *headings, right=("ACCURACY", *headings))

@@ -82,8 +82,12 @@ def _own_and_train(session: Session, begin: Begin, as_json: bool) -> int:
             with report:
                 jobs.start()
                 follow(jobs, news, runs, report)
-        except (KeyboardInterrupt, OSError):  # or whoever read our output has gone
+        except KeyboardInterrupt:
             is_interrupted = True
+        except OSError as error:  # whoever read our output has gone, or it has no room
+            is_interrupted = True
+            log.warning("the output cannot be written: %s", error)
+        if is_interrupted:
             leave_us_alone()
         in_flight = jobs.close()
         with suppress(OSError):

@@ -9,6 +9,7 @@ import click
 import msgspec
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from store.records import Run
 from zoo import Card
@@ -21,10 +22,17 @@ def print_json(value: object) -> None:
 
 def print_table(table: Table) -> None:
     """A table in the width of the terminal; whole, in as much width as it needs, where the output is piped."""
-    console = Console()
+    console = Console(markup=False)
     if not console.is_terminal:
-        console = Console(width=240)
+        console = Console(width=240, markup=False)
     console.print(table)
+
+
+def print_facts(facts: Iterable[tuple[str, str]], width: int) -> None:
+    """A line for each name and value, the names `width` cells wide. Values are shown as they are, brackets too."""
+    console = Console(highlight=False)
+    for name, value in facts:
+        console.print(Text.assemble((name.ljust(width), "bold"), " ", value), soft_wrap=True)
 
 
 def table_of(*columns: str, right: Iterable[str] = ()) -> Table:

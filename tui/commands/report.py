@@ -8,6 +8,7 @@ from typing import Any, Self
 import click
 import msgspec
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from store.records import Epoch, Run, Step
@@ -100,7 +101,7 @@ class LiveReport(Report):
         """The bar of a run; one that another program handed over gets it when it is first heard of."""
         if run.id not in self._tasks:
             self._tasks[run.id] = self._progress.add_task(
-                run.model, total=run.recipe.epochs, completed=run.epochs_done, where="waits", start=False
+                escape(run.model), total=run.recipe.epochs, completed=run.epochs_done, where="waits", start=False
             )
         return self._tasks[run.id]
 
@@ -117,10 +118,10 @@ class LiveReport(Report):
             return
         self._progress.stop_task(self._task(run))
         self._progress.update(self._task(run), where=run.status)
-        self._progress.console.print(status_in_words(run), highlight=False)
+        self._progress.console.print(status_in_words(run), highlight=False, markup=False)
 
     def epoch(self, run: Run, epoch: Epoch) -> None:
-        self._progress.console.print(epoch_in_words(run, epoch), highlight=False)
+        self._progress.console.print(epoch_in_words(run, epoch), highlight=False, markup=False)
 
     def step(self, run: Run, step: Step) -> None:
         inside = step.step / step.steps if step.phase == "train" else step.phase == "test"

@@ -6,13 +6,12 @@ from pathlib import Path
 
 import click
 import msgspec
-from rich.console import Console
 
 from store.records import Run
 from store.runs import RunStore
 from trainer.recipes import FIELDS
 from tui import words
-from tui.commands.output import print_json, print_table, run_in_json, table_of
+from tui.commands.output import print_facts, print_json, print_table, run_in_json, table_of
 from tui.compare import model_name
 from tui.session import Session
 
@@ -29,12 +28,10 @@ def show(session: Session, run: str, as_json: bool) -> None:
     if as_json:
         print_json({**run_in_json(found), "epochs": msgspec.to_builtins(epochs)})
         return
-    console = Console(highlight=False)
-    for name, value in facts(found, folder):
-        console.print(f"[bold]{name:<12}[/] {value}")
+    print_facts(facts(found, folder), width=12)
     if not found.imported:
         recipe = "  ".join(f"{field}={getattr(found.recipe, field)}" for field in FIELDS)
-        console.print(f"[bold]{'recipe':<12}[/] {found.recipe.name}: {recipe}")
+        print_facts([("recipe", f"{found.recipe.name}: {recipe}")], width=12)
     table = table_of("EPOCH", "TRAIN LOSS", "TRAIN", "TEST LOSS", "TEST", "LEARNING RATE", "TIME", right=("EPOCH",))
     for epoch in epochs:
         table.add_row(
@@ -47,7 +44,7 @@ def show(session: Session, run: str, as_json: bool) -> None:
             f"{epoch.seconds:.1f} s",
         )
     if epochs:
-        console.print()
+        click.echo()
         print_table(table)
 
 

@@ -76,5 +76,7 @@ def recipe_from(name: str, epochs: str | None, settings: tuple[str, ...]) -> Rec
         key, equals, value = setting.partition("=")
         if not equals:
             raise UsageProblem(f"--set takes KEY=VALUE, as in --set learning_rate=0.05, not {setting!r}")
+        if key.strip() in values:
+            raise UsageProblem(f"{key.strip()} is set twice")
         values[key.strip()] = value
     return changed(preset(name), values)
