@@ -10,12 +10,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual.app import SystemCommand
+from textual.await_complete import AwaitComplete
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from store.errors import Problem
-from store.records import Run
-from store.runs import RunStore
+from store.records import Epoch, Run
+from store.runs import RunStore, UnknownRun
 from trainer.queue import JobQueue, Tell
 from tui.background import in_background
 from tui.compare import model_name
@@ -139,6 +140,18 @@ class CifarApp(DeletingApp):
         devices = " ".join(device for device in self.session.devices if device != "auto")
         lost = [f"{device} set aside" for device in self.queue.lost_devices] if self.queue else ["read only"]
         return [data, *filter(None, [devices])], ", ".join(lost)
+
+    def epochs(self, id: str) -> list[Epoch]:
+        """The epochs of a run; none for one that is being deleted, which a page may still show."""
+        try:
+            return self.store.epochs(id)
+        except UnknownRun:
+            return []
+
+    def pop_screen(self) -> AwaitComplete:
+        """Leave the top screen; the last one stays. Textual's palette closes at each key that comes before it is
+        gone, and would take the mode's own screen with it."""
+        return super().pop_screen() if len(self.screen_stack) > 1 else AwaitComplete()
 
     def action_mode(self, mode: str) -> None:
         """Go to a mode; when it is there already, from its pages back to its table."""

@@ -62,7 +62,7 @@ async def test_each_curve_has_a_letter_that_stands_before_its_row(workbench: Mak
     bench = with_epochs(workbench(RUNS))
     async with bench.app.run_test(size=(80, 24)) as pilot:
         await pilot.press("3", "A", "c")
-        await until(pilot, lambda: page(bench).query_one(Curves).plot is not None)
+        await until(pilot, lambda: page(bench).query_one(Curves).has_picture)
         table = page(bench).query_one(AnyTable)
         letters = [table.get_row_at(row)[0].plain.split()[-2] for row in range(3)]
         assert letters == ["a", "b", "c"]

@@ -98,7 +98,7 @@ async def test_c_shows_the_curves_instead_of_the_numbers_and_comes_back(workbenc
         await pilot.press("c")
         assert shown(bench, "#curves")
         assert not bench.app.screen.query_one(AnyTable).display
-        await until(pilot, lambda: bench.app.screen.query_one("#accuracy", Curve).plot is not None)
+        await until(pilot, lambda: bench.app.screen.query_one("#accuracy", Curve).has_picture)
         await pilot.press("c")
         assert bench.app.screen.query_one(AnyTable).display
 

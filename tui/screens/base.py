@@ -56,6 +56,11 @@ class AppScreen(Screen[None]):
         bar.notes, bar.warning = self.cifar.session_in_words()
         self.update_body()
 
+    def action_back(self) -> None:
+        """Leave this page. A second escape may have come before the first was answered."""
+        if self.is_current:
+            self.app.pop_screen()
+
     def update_body(self) -> None:
         """Draw the app's runs as they are now."""
 

@@ -123,7 +123,7 @@ class ComparisonPage(AppScreen):
     def epochs_of(self, run: Run) -> list[Epoch]:
         known = self.epochs.get(run.id)
         if known is None or known[0] != run:
-            known = self.epochs[run.id] = (run, self.cifar.store.epochs(run.id))
+            known = self.epochs[run.id] = (run, self.cifar.epochs(run.id))
         return known[1]
 
     def look(self, view: View) -> None:
@@ -149,9 +149,6 @@ class ComparisonPage(AppScreen):
 
         if event.row_key.value is not None:
             self.app.push_screen(RunPage(event.row_key.value))
-
-    def action_back(self) -> None:
-        self.app.pop_screen()
 
 
 def named(row: Compared, width: int) -> Cell:

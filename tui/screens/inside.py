@@ -134,9 +134,6 @@ class InsidePage(AppScreen):
     def action_scroll(self, by: int) -> None:
         self.query_one("#mistakes").scroll_relative(y=by, animate=False)
 
-    def action_back(self) -> None:
-        self.app.pop_screen()
-
 
 def in_words(mistake: Mistake, classes: tuple[str, ...]) -> list[str]:
     """The lines below an image."""

@@ -85,7 +85,7 @@ class LogPage(AppScreen):
         if run is None or run is self.last:
             return
         self.last = run
-        lines = lines_of(run, self.cifar.store.epochs(run.id))
+        lines = lines_of(run, self.cifar.epochs(run.id))
         file = self.cifar.store.folder(run.id) / "log.txt"
         in_background(self, "reading the log", lambda: [*lines, *tail_of(file)], self.show)
 
@@ -109,6 +109,3 @@ class LogPage(AppScreen):
 
     def action_to_end(self) -> None:
         self.query_one(Log).scroll_end(animate=False)
-
-    def action_back(self) -> None:
-        self.app.pop_screen()

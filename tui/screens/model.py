@@ -140,8 +140,5 @@ class ModelPage(AppScreen):
     def action_see(self, part: str) -> None:
         self.show_part("story" if self.part == part else part)
 
-    def action_back(self) -> None:
-        self.app.pop_screen()
-
     def action_scroll(self, by: int) -> None:
         self.query_one(f"#{self.part}").scroll_relative(y=by, animate=False)

@@ -153,7 +153,7 @@ class QueueScreen(RunsScreen, TableScreen):
         cards = {card.run_id: card for card in self.query(LiveCard)}
         free = [cards[id] for id in cards.keys() - {run.id for run in live}]
         for run in live:
-            epochs = partial(self.cifar.store.epochs, run.id)
+            epochs = partial(self.cifar.epochs, run.id)
             step = self.cifar.steps.get(run.id)
             if card := cards.get(run.id) or (free.pop() if free else None):  # the next run takes over card and focus
                 card.show(run, step, epochs)

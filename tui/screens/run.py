@@ -96,12 +96,12 @@ class RunPage(MarkedScreen):
     def update_body(self) -> None:
         run = self.cifar.runs.get(self.run_id)
         if run is None:  # it was deleted
-            self.app.pop_screen()
+            self.action_back()
             return
         if run.status != self.status:
             self.status = run.status
             self.refresh_bindings()
-        epochs = self.cifar.store.epochs(self.run_id)
+        epochs = self.cifar.epochs(self.run_id)
         self.query_one("#facts", Facts).facts = facts_of(run)
         self.query_one(RecordTable).show({str(epoch.epoch): epoch for epoch in reversed(epochs)})
         if self.details_wanted:
@@ -109,7 +109,7 @@ class RunPage(MarkedScreen):
         self.lay_out()
 
     def draw_curves(self) -> None:
-        epochs = self.cifar.store.epochs(self.run_id)
+        epochs = self.cifar.epochs(self.run_id)
         self.query_one("#accuracy", Curve).show(
             {"test": [100 * e.test_accuracy for e in epochs], "train": [100 * e.train_accuracy for e in epochs]}
         )
@@ -140,9 +140,6 @@ class RunPage(MarkedScreen):
         from tui.screens.log import LogPage
 
         self.app.push_screen(LogPage(self.run_id))
-
-    def action_back(self) -> None:
-        self.app.pop_screen()
 
 
 def facts_of(run: Run) -> list[tuple[str, str]]:

@@ -142,5 +142,6 @@ class ScatterScreen(AppScreen):
         self.app.push_screen(ModelPage(self.rows[self.current].card))
 
     def action_back(self) -> None:
-        self.app.pop_screen()
-        self.left(self.current)
+        if self.is_current:
+            super().action_back()
+            self.left(self.current)

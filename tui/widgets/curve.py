@@ -1,11 +1,11 @@
-"""Curves over the epochs of a run. The plotting library brings numpy, so it is loaded when the first curve is drawn."""
+"""Curves over the epochs of a run."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
-from textual.containers import Container
+from tui.widgets.plot import Plot
 
 if TYPE_CHECKING:
     from textual_plot import PlotWidget
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 STYLES = ("curve--first", "curve--second")
 
 
-class Curve(Container):
+class Curve(Plot):
     """One or two series over the epochs, from 1; the first is drawn over the second."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = set(STYLES)
@@ -24,7 +24,6 @@ class Curve(Container):
         self.border_title = label
         self.rises = rises
         self.series: dict[str, list[float]] = {}
-        self.plot: PlotWidget | None = None
 
     def show(self, series: Mapping[str, Sequence[float]]) -> None:
         """Draw these, when they are new."""
@@ -32,25 +31,15 @@ class Curve(Container):
         if fresh == self.series or not any(fresh.values()):
             return
         self.series = fresh
-        if self.plot is None:
-            from textual_plot import PlotWidget
+        self.draw_soon()
 
-            self.plot = PlotWidget(allow_pan_and_zoom=False)
-            self.plot.can_focus = False
-            self.plot.set_reactive(PlotWidget.margin_top, 0)
-            self.plot.set_reactive(PlotWidget.margin_bottom, 1)
-            self.mount(self.plot)
-        self.call_after_refresh(self.draw)
-
-    def draw(self) -> None:
-        if self.plot is None:
-            return
+    def draw(self, plot: PlotWidget) -> None:
         from textual_plot import HiResMode, LegendLocation
 
-        self.plot.clear()
+        plot.clear()
         for (name, values), style in reversed(list(zip(self.series.items(), STYLES, strict=False))):
             colour = self.get_component_styles(style).color.hex
             epochs = list(range(1, len(values) + 1))
-            self.plot.plot(epochs, values, line_style=colour, hires_mode=HiResMode.BRAILLE, label=name)
+            plot.plot(epochs, values, line_style=colour, hires_mode=HiResMode.BRAILLE, label=name)
         corner = LegendLocation.BOTTOMRIGHT if self.rises else LegendLocation.TOPRIGHT
-        self.plot.show_legend(corner, is_visible=len(self.series) > 1)
+        plot.show_legend(corner, is_visible=len(self.series) > 1)

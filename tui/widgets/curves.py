@@ -1,4 +1,4 @@
-"""The curves of several runs in one picture. The plotting library brings numpy, so it is loaded when it draws."""
+"""The curves of several runs in one picture."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from textual.containers import Container
+from tui.widgets.plot import Plot
 
 if TYPE_CHECKING:
     from textual_plot import PlotWidget
@@ -23,7 +23,7 @@ class Line:
     ys: list[float]
 
 
-class Curves(Container):
+class Curves(Plot):
     """Each curve carries its letter, so that colour is never needed. One of them may stand out."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"curves--{letter}" for letter in LETTERS}
@@ -33,44 +33,33 @@ class Curves(Container):
         self.lines: Sequence[Line] = ()
         self.logarithmic = False
         self.front = 0  # the curve that is drawn over the others
-        self.plot: PlotWidget | None = None
 
     def show(self, lines: Sequence[Line], logarithmic: bool, front: int) -> None:
         """Draw these."""
         self.lines, self.logarithmic, self.front = lines, logarithmic, front
-        if self.plot is None:
-            from textual_plot import PlotWidget
+        self.draw_soon()
 
-            self.plot = PlotWidget(allow_pan_and_zoom=False)
-            self.plot.can_focus = False
-            self.plot.set_reactive(PlotWidget.margin_top, 0)
-            self.plot.set_reactive(PlotWidget.margin_bottom, 1)
-            self.mount(self.plot)
-        self.call_after_refresh(self.draw)
-
-    def draw(self) -> None:
-        if self.plot is None:
-            return
+    def draw(self, plot: PlotWidget) -> None:
         from textual_plot import HiResMode, NumericAxisFormatter
 
         from tui.widgets.log_axis import LogAxis
 
-        self.plot.clear()
-        self.plot.set_y_formatter(LogAxis(lambda value: f"{value:.3g}") if self.logarithmic else NumericAxisFormatter())
+        plot.clear()
+        plot.set_y_formatter(LogAxis(lambda value: f"{value:.3g}") if self.logarithmic else NumericAxisFormatter())
         order = [place for place, line in enumerate(self.lines) if line.xs and place != self.front]
         if self.front < len(self.lines) and self.lines[self.front].xs:
             order.append(self.front)
         xs = [x for line in self.lines for x in line.xs]
         if xs:  # a little room, so that no curve ends on the frame
-            self.plot.set_xlimits(min(xs), max(xs) + 0.015 * (max(xs) - min(xs)) or None)
+            plot.set_xlimits(min(xs), max(xs) + 0.015 * (max(xs) - min(xs)) or None)
         for place in order:
             line, colour = self.lines[place], self.get_component_styles(f"curves--{LETTERS[place]}").color.hex
-            self.plot.plot(line.xs, line.ys, line_style=colour, hires_mode=HiResMode.BRAILLE)
+            plot.plot(line.xs, line.ys, line_style=colour, hires_mode=HiResMode.BRAILLE)
         for place in order:
             line, colour = self.lines[place], self.get_component_styles(f"curves--{LETTERS[place]}").color.hex
             at = self.place_of_letter(place, len(line.xs))
             style = f"bold {colour}" + (" reverse" if place == self.front else "")
-            self.plot.scatter([line.xs[at]], [line.ys[at]], marker=LETTERS[place], marker_style=style)
+            plot.scatter([line.xs[at]], [line.ys[at]], marker=LETTERS[place], marker_style=style)
 
     def place_of_letter(self, place: int, points: int) -> int:
         """Where along its curve a letter stands: each further to the right than the one before."""
