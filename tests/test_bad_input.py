@@ -331,9 +331,10 @@ def test_an_encoding_without_our_characters_does_no_harm(variables: dict[str, st
 
 
 def test_the_log_is_nobody_else_s_business_and_its_disk_may_refuse(
-    home: Path, capfd: pytest.CaptureFixture[str]
+    home: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log = logging.getLogger("cifar-tui")
+    monkeypatch.setattr(log, "propagate", False)  # pytest's parallel runner cannot carry what it would collect here
     log_under(home)
     log.warning("before there is a home")
     home.mkdir()

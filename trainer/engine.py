@@ -18,11 +18,12 @@ from store.errors import Problem
 from store.records import Recipe
 from trainer.batch import Drawn, Form, Place
 from trainer.data import DataSet, Images
+from trainer.device import give_back_memory
 from trainer.plan import Plan
 from trainer.state import Reading, State, Tally
 from trainer.threads import Threads
 
-TEST_BATCH = 500  # images; it changes only speed, for in evaluation no image sees its neighbours
+TEST_BATCH = 250  # images; it changes only speed and memory, for in evaluation no image sees its neighbours
 
 TrainStep = Callable[[State, DataSet, Drawn, Recipe, "Engine", Place], None]
 TestStep = Callable[[State, Images, Recipe, Tally, "Engine", Place], None]
@@ -91,6 +92,7 @@ class Engine:
 
     def hold(self, drawn: Drawn) -> Drawn:
         """The draws of an epoch, on the device."""
+        self._turn()
         return drawn.to(self.device)
 
     def train(self, step: TrainStep, state: State, data: DataSet, drawn: Drawn, recipe: Recipe) -> None:
@@ -104,6 +106,7 @@ class Engine:
 
     def test_tally(self, state: State, steps: int) -> Tally:
         """An empty tally for so many test steps."""
+        self._turn()
         return Tally.empty(steps, like=state.tally.losses)
 
     def test(self, step: TestStep, state: State, images: Images, recipe: Recipe, tally: Tally, number: int) -> None:
@@ -114,6 +117,11 @@ class Engine:
     def glance(self, tally: Tally, steps: int) -> Reading | None:
         """What the first `steps` steps added up to, or fewer of them, or None: whatever needs no waiting."""
         return tally.read(steps)
+
+    def _turn(self) -> None:
+        """From training to testing, or back."""
+        if self.device.type == "cpu":
+            give_back_memory()
 
 
 def find_device(name: str) -> torch.device:

@@ -23,13 +23,16 @@ from torch.nn import functional as F
 
 from store import files
 from store.records import Recipe
-from trainer.device import cpu_threads
+from trainer.device import cpu_threads, give_back_memory
 
 Layout = Literal["contiguous", "channels_last"]
 Precision = Literal["fp32", "bf16", "fp16"]
 Mode = Literal["eager", "graph", "compile", "graph+compile"]
 
+LAYOUTS: tuple[Layout, ...] = ("contiguous", "channels_last")
 CLEARLY = 0.97  # the other layout must be faster by this factor to be preferred
+FEW = 32  # images of a step that is tried first
+QUICK = 0.25  # seconds; where such a step takes less, whole batches are tried
 
 
 class Plan(Struct, frozen=True, kw_only=True):
@@ -73,31 +76,28 @@ def cpu_plan(network: nn.Module, recipe: Recipe, remembered: Path | None = None)
     layout = _recall(remembered, key) if remembered else None
     if layout is None:
         torch.set_num_threads(threads)
-        layout = faster_layout(network, batch=min(recipe.batch_size, 32))
+        layout = faster_layout(network, recipe.batch_size)
+        give_back_memory()  # of the copies that were tried
         if remembered:
             _remember(remembered, key, layout)
     return Plan(precision=precision, layout=layout, threads=threads)
 
 
-def faster_layout(network: nn.Module, batch: int, rounds: int = 4, patience: float = 6.0) -> Layout:
+def faster_layout(network: nn.Module, batch: int, patience: float = 2.0) -> Layout:
     """The memory layout in which this network trains faster on the CPU, tried on copies of it.
 
     The two take turns, at least twice and until `patience` seconds are over, and the best time of each counts: whatever
-    else the machine does meets both.
+    else the machine does meets both. The steps are of `batch` images, or of fewer where those already take long.
     """
-    trials: dict[Layout, Callable[[], float]] = {
-        layout: _trial(network, layout, batch) for layout in ("contiguous", "channels_last")
-    }
-    seconds: dict[Layout, list[float]] = {layout: [] for layout in trials}
     with torch.random.fork_rng(devices=[]):  # dropout must not move the generator that the run draws from
-        for trial in trials.values():
-            trial()  # to warm up
-        begun = time.perf_counter()
-        for number in range(rounds):
+        few = min(batch, FEW)
+        trials = {layout: _trial(network, layout, few) for layout in LAYOUTS}
+        if max(trial() for trial in trials.values()) < QUICK:  # these warm up, too
+            trials = {layout: _trial(network, layout, batch) for layout in LAYOUTS}
+        seconds: dict[Layout, list[float]] = {layout: [] for layout in LAYOUTS}
+        while min(map(len, seconds.values())) < 2 or sum(map(sum, seconds.values())) < patience:
             for layout, trial in trials.items():
                 seconds[layout].append(trial())
-            if number >= 1 and time.perf_counter() - begun > patience:
-                break
     return "channels_last" if min(seconds["channels_last"]) < CLEARLY * min(seconds["contiguous"]) else "contiguous"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,23 @@ def trials(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_the_faster_layout_is_chosen(trials: list[str]) -> None:
     assert cpu_plan(Net(), Recipe()).layout == "channels_last"
     assert trials[:4] == ["contiguous", "channels_last"] * 2  # in turn
+
+
+def test_whole_batches_are_tried_only_where_a_step_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    batches: list[int] = []
+    pace = 0.001  # seconds an image
+
+    def trial(network: nn.Module, layout: Layout, batch: int) -> Callable[[], float]:
+        batches.append(batch)
+        return lambda: batch * pace
+
+    monkeypatch.setattr(plan, "_trial", trial)
+    faster_layout(Net(), 128)
+    assert batches == [32, 32, 128, 128]
+    batches.clear()
+    pace = 0.1
+    faster_layout(Net(), 128)
+    assert batches == [32, 32]
 
 
 def test_a_layout_that_is_hardly_faster_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,7 +113,7 @@ def test_a_trial_leaves_the_network_and_the_generator_as_they_were() -> None:
     torch.manual_seed(3)
     expected = torch.rand(3)
     torch.manual_seed(3)
-    faster_layout(net, 8, rounds=1)
+    faster_layout(net, 8, patience=0)
     assert torch.equal(torch.rand(3), expected)
     assert all(torch.equal(a, b) for a, b in zip(before, net.parameters(), strict=True))
     assert all(one.grad is None for one in net.parameters()) and net.training
