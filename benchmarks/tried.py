@@ -1,0 +1,118 @@
+"""What each way of computing a training step on the CPU gains or costs, one by one.
+
+    python benchmarks/tried.py [MODEL]... [--rounds 3] [--seconds 4] [--only WAY]
+
+Each way differs from ours in one thing, and is measured in a fresh process right after ours, round by round. The figure
+is how many times as fast as ours it is, the median of the rounds with the least and the most: below 1 it does not pay.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+WAYS = {
+    "contiguous": "images in memory colour by colour, where the trial chose pixel by pixel",
+    "channels_last": "the other way round",
+    "freed memory is not kept": "glibc's allocator as it comes",
+    "threads never sleep": "GNU OpenMP's default: they spin while they wait for each other",
+    "threads sleep at once": "OMP_WAIT_POLICY=passive",
+    "one thread": "instead of one a core",
+    "bf16": "convolutions and matrix products in bfloat16",
+    "torch.compile": "the network through Inductor",
+    "without oneDNN": "torch's own convolutions",
+    "foreach": "torch's usual SGD instead of the fused one",
+}
+ENVIRONMENT = {
+    "threads never sleep": {"GOMP_SPINCOUNT": "1000000000"},
+    "threads sleep at once": {"OMP_WAIT_POLICY": "passive"},
+}
+
+
+def seconds_per_step(model: str, way: str, seconds: float) -> dict[str, Any]:
+    """Measured here, in this process."""
+    from trainer.device import keep_freed_memory, prepare_process
+
+    prepare_process()
+    import torch
+
+    from store.records import Recipe
+    from trainer.batch import Place, draw
+    from trainer.data import load
+    from trainer.job import begin
+    from trainer.loop import steps_of, train_step
+    from trainer.plan import Plan
+    from trainer.source import Source
+
+    recipe = Recipe(train_limit=4096, test_limit=100, precision="bf16" if way == "bf16" else "fp32")
+    data = load(Source("synthetic"), recipe.train_limit, recipe.test_limit)
+    if way != "freed memory is not kept":
+        keep_freed_memory()
+    threads = torch.get_num_threads()
+    plan = Plan(layout=way, threads=threads) if way in {"contiguous", "channels_last"} else None
+    state, engine = begin(model, 0, recipe, data, torch.device("cpu"), plan)
+    engine.threads = None  # it would look for a better number
+    torch.set_num_threads(1 if way == "one thread" else threads)
+    if way == "torch.compile":
+        state.network.compile(dynamic=False)
+    if way == "foreach":
+        for group in state.optimizer.param_groups:
+            group.update(fused=False, foreach=True)
+    drawn = draw(recipe, len(data.train), steps_of(data.train, recipe), seed=0, epoch=1)
+    state.network.train()
+    laps: list[float] = []
+    with torch.backends.mkldnn.flags(enabled=False) if way == "without oneDNN" else nullcontext():
+        for step in range(1_000_000):
+            number = step % steps_of(data.train, recipe)
+            begun = time.perf_counter()
+            rows = slice(number * recipe.batch_size, (number + 1) * recipe.batch_size)
+            train_step(state, data, drawn, recipe, engine, Place(rows, number))
+            laps.append(time.perf_counter() - begun)
+            if step >= 4 and sum(laps[2:]) > seconds:
+                break
+    return {"seconds": statistics.median(laps[2:]), "plan": engine.plan.in_words()}
+
+
+def measured(model: str, way: str, seconds: float) -> dict[str, Any]:
+    """The same, in a fresh process."""
+    words = [sys.executable, __file__, model, "--here", way, "--seconds", str(seconds)]
+    around = os.environ | {"PYTHONPATH": str(ROOT)} | ENVIRONMENT.get(way, {})
+    done = subprocess.run(words, capture_output=True, text=True, check=True, env=around)
+    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return result
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("models", nargs="*", default=["lenet", "mobilenetv2"])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=4.0, help="of each measurement")
+    parser.add_argument("--only", choices=WAYS, action="append", help="only this way; may be given again")
+    parser.add_argument("--here", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.here is not None:
+        print(json.dumps(seconds_per_step(options.models[0], options.here, options.seconds)))
+        return
+    for model in options.models:
+        ours = measured(model, "ours", options.seconds)
+        print(f"{model}: ours {ours['seconds'] * 1000:.1f} ms a step of 128 images ({ours['plan']})")
+        for way in options.only or WAYS:
+            ratios = []
+            for _ in range(options.rounds):
+                base = measured(model, "ours", options.seconds)["seconds"]
+                ratios.append(base / measured(model, way, options.seconds)["seconds"])
+            least, most = min(ratios), max(ratios)
+            print(f"  {statistics.median(ratios):5.2f}× ({least:.2f}–{most:.2f})  {way}: {WAYS[way]}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
