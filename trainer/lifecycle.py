@@ -20,7 +20,7 @@ def new_run(
     dataset: DatasetName,
     data_folder: str | None = None,
 ) -> Run:
-    """A run that is to wait at the end of the line; nothing knows of it yet. Raises UnknownModel."""
+    """A run that nothing knows of yet; it has no place in the line. Raises UnknownModel."""
     chosen = card(model)
     return Run(
         id=store.new_id(),
@@ -33,7 +33,6 @@ def new_run(
         model_file=str(chosen.own.path) if chosen.own else None,
         model_digest=chosen.own.digest if chosen.own else None,
         created=datetime.now(UTC),
-        position=last_position(store) + 1,
     )
 
 

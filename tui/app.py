@@ -17,11 +17,11 @@ from textual.screen import Screen
 from store.errors import Problem
 from store.records import Epoch, Run
 from store.runs import RunStore, UnknownRun
+from trainer.device import in_words
 from trainer.queue import JobQueue, Tell
 from tui.background import in_background
 from tui.compare import model_name
 from tui.deleting import DeletingApp
-from tui.estimate import device_in_words
 from tui.following import BETWEEN_LOOKS
 from tui.guard import LOG_NAME, guarded_stderr
 from tui.leaving import ended_by_signals
@@ -86,7 +86,7 @@ class CifarApp(DeletingApp):
         self.session = session
         self.source = session.source  # of the runs that are queued next
         self.examined: dict[tuple[str, int | None], Evaluation] = {}  # by run and best epoch: what was found inside
-        self.device = ""  # what runs call the device that trains here, once that is known
+        self.devices: dict[str, str] = {}  # what runs call the devices that train here, by name, once that is known
         self.queue = make_queue(self.tell) if store.writable else None
 
     def on_mount(self) -> None:
@@ -98,13 +98,13 @@ class CifarApp(DeletingApp):
         else:
             self.call_after_refresh(self.start_queue)  # the first frame comes before torch
             self.set_interval(BETWEEN_LOOKS, self.take_in)
-        in_background(self, "devices", partial(device_in_words, self.session.devices), self.device_known)
+        in_background(self, "devices", partial(in_words, self.session.devices), self.device_known)
         for notice in (*self.store.notices, *self.session.notices, *self.faults):
             self.notify(notice, severity="warning", timeout=20, markup=False)
         self.check_keys(self)
 
-    def device_known(self, device: str) -> None:
-        self.device = device
+    def device_known(self, devices: dict[str, str]) -> None:
+        self.devices = devices
         if isinstance(self.screen, AppScreen):
             self.screen.news()
 
@@ -127,6 +127,11 @@ class CifarApp(DeletingApp):
             log.warning("nothing could be taken in: %s", problem)
         for notice in self.store.notices[known:]:
             self.notify(notice, severity="warning", timeout=20, markup=False)
+
+    @property
+    def device(self) -> str:
+        """What runs call the first device of this session; empty until that is known."""
+        return next(iter(self.devices.values()), "")
 
     @property
     def why_read_only(self) -> str:

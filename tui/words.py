@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from store.records import Run, Status
 
 if TYPE_CHECKING:
-    from tui.estimate import Estimate
+    from trainer.estimate import Estimate
 
 NOTHING = "–"
 

@@ -7,7 +7,9 @@ from msgspec.structs import replace
 
 from store.records import Recipe
 from tests.tui.scripted import done, step
-from tui.estimate import Estimate, Paces, device_in_words, still_to_come, together
+from trainer.device import in_words
+from trainer.estimate import Estimate, Paces
+from tui.estimate import still_to_come, together
 from zoo import CARDS
 
 PUBLISHED = Recipe()
@@ -90,9 +92,12 @@ def test_in_its_first_epoch_a_run_is_judged_by_its_images_a_second() -> None:
 
 
 def test_the_device_is_named_as_runs_name_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tui.estimate.gpu_names", lambda: ["NVIDIA H100", "NVIDIA A100"])
-    assert device_in_words(("auto",)) == "NVIDIA H100"
-    assert device_in_words(("cuda:1",)) == "NVIDIA A100"
-    assert device_in_words(("cpu",)) == "CPU"
-    monkeypatch.setattr("tui.estimate.gpu_names", list)
-    assert device_in_words(("auto",)) == "CPU"
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr("trainer.device.gpu_names", lambda: ["NVIDIA H100", "NVIDIA A100"])
+    assert in_words(("auto",)) == {"auto": "NVIDIA H100"}
+    assert in_words(("cuda:1", "cpu")) == {"cuda:1": "NVIDIA A100", "cpu": "CPU"}
+    assert in_words(("cpu:0", "cpu:1")) == {"cpu:0": "CPU", "cpu:1": "CPU"}
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    assert in_words(("auto",)) == {"auto": "NVIDIA A100"}
+    monkeypatch.setattr("trainer.device.gpu_names", list)
+    assert in_words(("auto",)) == {"auto": "CPU"}

@@ -6,6 +6,7 @@ import logging
 import queue
 import signal
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,6 +22,7 @@ from store.runs import Owner, RunStore, StoreInUse
 from trainer.lifecycle import last_position
 from trainer.queue import JobQueue, opener
 from trainer.source import Source
+from tui import words
 from tui.commands.report import JsonReport, LiveReport, PlainReport, Report
 from tui.session import INTERRUPTED, Session
 
@@ -94,23 +96,21 @@ def _own_and_train(session: Session, begin: Begin, as_json: bool) -> int:
             for run in in_flight:
                 report.show(run, None)
                 click.echo(words_of_interruption(run), err=True)
-            waiting = (
-                sum(is_under_way(run) and not run.epochs_done for run in runs.values()) if jobs.lost_devices else 0
-            )
-            if waiting:
-                click.echo(f"cifar-tui: {waiting} more stay queued: cifar-tui resume trains them", err=True)
+            for line in words_of_waiting(runs.values(), jobs):
+                click.echo(f"cifar-tui: {line}", err=True)
     if is_interrupted:
         return INTERRUPTED
     return 0 if all(runs[run.id].status == "done" for run in own) else 1
 
 
 def follow(jobs: JobQueue, news: News, runs: dict[str, Run], report: Report) -> None:
-    """Show what happens until no run is under way, or no device is left. `runs` keeps the newest snapshots; what other
-    programs hand over meanwhile comes to them."""
+    """Show what happens until no run is under way, or none that is can be trained. `runs` keeps the newest snapshots;
+    what other programs hand over meanwhile comes to them."""
     while True:
         runs |= {run.id: run for run in take_in(jobs)}
-        under_way = [run for run in runs.values() if is_under_way(run)]
-        if not under_way or not (jobs.has_workers() or any(run.status == "running" for run in under_way)):
+        if not any(
+            is_under_way(run) and (run.status == "running" or not jobs.why_it_waits(run)) for run in runs.values()
+        ):
             return
         with suppress(queue.Empty):
             run, step = news.get(timeout=BETWEEN_LOOKS)
@@ -135,6 +135,15 @@ def is_under_way(run: Run) -> bool:
 def words_of_interruption(run: Run) -> str:
     """What the shell shows for a run that was left in the middle."""
     return f"{run.model}: saved in epoch {run.epochs_done + 1} of {run.recipe.epochs}, goes on with: cifar-tui resume"
+
+
+def words_of_waiting(runs: Iterable[Run], jobs: JobQueue) -> list[str]:
+    """A line for each reason why runs that are under way could not be trained here."""
+    reasons = Counter(why for run in runs if is_under_way(run) and (why := jobs.why_it_waits(run)))
+    return [
+        f"{words.several(number, 'run')} not trained, {why}; cifar-tui resume trains what is queued"
+        for why, number in reasons.items()
+    ]
 
 
 @contextmanager

@@ -60,7 +60,7 @@ def train(
     ]
 
     def begin(store: RunStore, jobs: JobQueue) -> list[Run]:
-        return [jobs.add_run(make(store)) for make in makers]
+        return jobs.add_runs([make(store) for make in makers])
 
     try:
         status = carry_out(session, begin, as_json)

@@ -11,10 +11,10 @@ from textual.containers import Horizontal
 from textual.widgets import Static
 
 from store.records import Recipe, Run
+from trainer.estimate import Paces
 from trainer.source import Source
 from tui import words
 from tui.background import in_background
-from tui.estimate import Paces
 from tui.networks import COLUMNS, Row, grouped, rows_of
 from tui.screens.sorting import SortedScreen
 from tui.widgets.filter import matches

@@ -13,10 +13,11 @@ from textual.containers import ItemGrid, VerticalScroll
 from textual.widgets import Static
 
 from store.records import Run, Status
+from trainer.estimate import Paces
 from trainer.queue import JobQueue
 from tui import progress, words
 from tui.compare import model_name, recipe_in_words, searched
-from tui.estimate import Paces, still_to_come, together
+from tui.estimate import still_to_come, together
 from tui.readings import Readings
 from tui.screens.base import RunsScreen, TableScreen
 from tui.widgets.device import DevicePanel

@@ -15,10 +15,11 @@ from textual.widgets import Button, Input, Label, Select, Static
 
 from store.errors import UsageProblem
 from store.records import Recipe
+from trainer.estimate import Paces
 from trainer.recipes import FIELDS, PRESETS, changed, expected
 from tui import words
 from tui.compare import changes, model_name, recipe_in_words, written
-from tui.estimate import Paces, together
+from tui.estimate import together
 from tui.screens.dialog import Dialog
 
 MOST_SEEDS = 1000
