@@ -62,11 +62,13 @@ def is_meant(wanted: str, device: str) -> bool:
 
 
 def in_words(devices: Sequence[str]) -> dict[str, str]:
-    """What runs will call each device of this session, found out without torch; asks the driver where one is a GPU."""
-    names = [] if all(map(is_cpu, devices)) else visible_gpu_names()
+    """What runs will call each device of this session, found out without torch; asks the driver where one is a GPU.
+    Devices of another kind are left out."""
+    ours = [device for device in devices if device == "auto" or DEVICE.fullmatch(device)]
+    names = [] if all(map(is_cpu, ours)) else visible_gpu_names()
     return {
         device: names[number_of(device)] if not is_cpu(device) and number_of(device) < len(names) else "CPU"
-        for device in devices
+        for device in ours
     }
 
 

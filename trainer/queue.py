@@ -20,7 +20,6 @@ from store.errors import Problem
 from store.records import DatasetName, Recipe, Run, Step
 from store.runs import RunStore
 from trainer import outcome
-from trainer.device import in_words as devices_in_words
 from trainer.device import prepare_process
 from trainer.failure import free_memory, in_words, is_device_lost, is_disk_full
 from trainer.keeping import Keeper
@@ -326,7 +325,7 @@ class JobQueue:
 
     def _placed(self, newcomers: Sequence[Run]) -> list[Run]:
         """Runs that come into the line now, each at its place, in the order in which they will train."""
-        length = Lengths(self._store.runs(), devices_in_words(self._devices)) if len(self._devices) > 1 else None
+        length = Lengths(self._store.runs(), self._devices) if len(self._devices) > 1 else None
         with self._changed:
             waiting = list(self._line)
         new = {run.id for run in newcomers}

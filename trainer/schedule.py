@@ -20,7 +20,7 @@ from statistics import fmean
 from msgspec.structs import replace
 
 from store.records import Run
-from trainer.device import is_meant
+from trainer.device import in_words, is_meant
 from trainer.estimate import Paces, load, macs_of
 
 Length = Callable[[Run], float]
@@ -84,10 +84,12 @@ class Line:
 class Lengths:
     """How long runs are expected to take on the devices of a session."""
 
-    def __init__(self, runs: Sequence[Run], devices: Mapping[str, str]) -> None:
-        """`runs` that have trained, and what they call each device of the session, by its name."""
-        by_words = {words: Paces(runs, words) for words in set(devices.values())}
-        self._paces = {device: by_words[words] for device, words in devices.items()}
+    def __init__(self, runs: Sequence[Run], devices: Sequence[str]) -> None:
+        """`runs` that have trained, the newest last, and the devices of the session."""
+        seen = {run.device_id: run.device for run in runs}
+        words = {device: seen.get(device, "") for device in devices} | in_words(devices)
+        by_words = {one: Paces(runs, one) for one in set(words.values())}
+        self._paces = {device: by_words[one] for device, one in words.items()}
         self._anywhere = Paces(runs, None)
 
     def __call__(self, run: Run) -> float:

@@ -114,17 +114,20 @@ def test_why_a_run_waits_for_ever_is_said() -> None:
     assert everything == "no device is left: cuda:0 is set aside (so did it), cuda:1 is set aside (it fell off the bus)"
 
 
-def test_lengths_come_from_own_runs_on_the_device_else_from_macs() -> None:
+def test_lengths_come_from_own_runs_on_the_device_else_from_macs(monkeypatch: pytest.MonkeyPatch) -> None:
     trained = a_run(0.01, device="NVIDIA H100", epochs_done=10, seconds=100.0)
     slower = replace(trained, id="other", device="CPU", seconds=1000.0)
-    here = Lengths([trained, slower], {"cuda:0": "NVIDIA H100", "cpu": "CPU"})
+    monkeypatch.setattr("trainer.device.visible_gpu_names", lambda: ["NVIDIA H100", "NVIDIA A100"])
+    here = Lengths([trained, slower], ["cuda:0", "cpu"])
     new = a_run(0.01)
     assert here(replace(new, pinned_to="cuda:0")) == pytest.approx(10.0 * 200)
     assert here(replace(new, pinned_to="cpu", epochs_done=150)) == pytest.approx(100.0 * 50)
     assert here(new) == pytest.approx(55.0 * 200), "the mean of the devices that may train it"
-    elsewhere = Lengths([trained], {"cuda:0": "NVIDIA A100"})
+    elsewhere = Lengths([trained], ["cuda:1"])
     assert elsewhere(new) == pytest.approx(2000.0), "better than nothing"
-    nothing = Lengths([], {"cpu": "CPU"})
+    far = replace(trained, device="NVIDIA H200", device_id="node7/0", seconds=50.0)
+    assert Lengths([trained, far], ["node7/0"])(new) == pytest.approx(1000.0), "a device of another kind, once seen"
+    nothing = Lengths([], ["cpu"])
     small, large = nothing(new), nothing(replace(new, model="vgg19"))
     assert 0 < small < large < float("inf")
     assert nothing(replace(new, recipe=Recipe(epochs=100))) == pytest.approx(small / 2)
