@@ -101,12 +101,20 @@ def visible_gpu_names() -> list[str]:
     return [names[int(number)] for number in numbers if number.isdecimal() and int(number) < len(names)]
 
 
-def cpu_threads(devices: Sequence[str] = ("cpu",)) -> int:
+def cpu_threads() -> int:
     """How many CPU threads a training may take: the cores this process may run on, less one for the screen where there
-    are more than two; shared out where several of the session's `devices` are the CPU."""
+    are more than two; its share of them where several train on the CPU side by side."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    mine = cores - 1 if cores > 2 else cores
-    return max(1, mine // max(1, sum(map(is_cpu, devices))))
+    return max(1, (cores - 1 if cores > 2 else cores) // _sharing)
+
+
+_sharing = 1  # trainings that share this process's cores; see share_cores
+
+
+def share_cores(devices: Sequence[str]) -> None:
+    """From now on the cores of this process are for the workers of these devices."""
+    global _sharing
+    _sharing = max(1, sum(map(is_cpu, devices)))
 
 
 def prepare_process() -> None:

@@ -20,7 +20,7 @@ from store.errors import Problem
 from store.records import DatasetName, Recipe, Run, Step
 from store.runs import RunStore
 from trainer import outcome
-from trainer.device import prepare_process
+from trainer.device import prepare_process, share_cores
 from trainer.failure import free_memory, in_words, is_device_lost, is_disk_full
 from trainer.keeping import Keeper
 from trainer.lifecycle import ended, last_position, new_run, wants_to_train
@@ -77,6 +77,7 @@ class JobQueue:
     def start(self) -> None:
         """Start the workers."""
         prepare_process()
+        share_cores(self._devices)
         for worker in self._workers:
             worker.start()
 
