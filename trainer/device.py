@@ -38,13 +38,6 @@ def parse_devices(text: str | None) -> list[str]:
     return devices
 
 
-def parse_pin(text: str) -> str:
-    """The device that `--pin` names. Raises UsageProblem for what cannot be one."""
-    if not DEVICE.fullmatch(text):
-        raise UsageProblem(f"--pin cannot be {text!r}: it must name one device, such as cuda:1")
-    return "cuda:0" if text == "cuda" else text
-
-
 def is_cpu(device: str) -> bool:
     """Is this the name of the CPU, or of one of the workers that share it?"""
     return device.partition(":")[0] == "cpu"

@@ -19,6 +19,7 @@ def new_run(
     seed: int = 0,
     dataset: DatasetName,
     data_folder: str | None = None,
+    pinned_to: str | None = None,
 ) -> Run:
     """A run that nothing knows of yet; it has no place in the line. Raises UnknownModel."""
     chosen = card(model)
@@ -29,6 +30,7 @@ def new_run(
         data_folder=data_folder,
         recipe=recipe,
         seed=seed,
+        pinned_to=pinned_to,
         params=chosen.params or 0,  # an own model's may not be known before it is built
         model_file=str(chosen.own.path) if chosen.own else None,
         model_digest=chosen.own.digest if chosen.own else None,

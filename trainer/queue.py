@@ -97,10 +97,20 @@ class JobQueue:
         return [self._take_up(run) for run in self._placed(self._store.receive())]
 
     def add(
-        self, model: str, recipe: Recipe, *, seed: int = 0, dataset: DatasetName, data_folder: str | None = None
+        self,
+        model: str,
+        recipe: Recipe,
+        *,
+        seed: int = 0,
+        dataset: DatasetName,
+        data_folder: str | None = None,
+        pinned_to: str | None = None,
     ) -> Run:
         """Queue a new run. Raises UnknownModel."""
-        return self.add_run(new_run(self._store, model, recipe, seed=seed, dataset=dataset, data_folder=data_folder))
+        run = new_run(
+            self._store, model, recipe, seed=seed, dataset=dataset, data_folder=data_folder, pinned_to=pinned_to
+        )
+        return self.add_run(run)
 
     def add_run(self, run: Run) -> Run:
         """Queue a run that nothing knows of yet."""
@@ -147,10 +157,14 @@ class JobQueue:
         """Queue a new run with the model, recipe, seed, data and pin of this one, from the start."""
         run = self._store.run(id)
         require_model(run)
-        new = new_run(
-            self._store, run.model, run.recipe, seed=run.seed, dataset=run.dataset, data_folder=run.data_folder
+        return self.add(
+            run.model,
+            run.recipe,
+            seed=run.seed,
+            dataset=run.dataset,
+            data_folder=run.data_folder,
+            pinned_to=run.pinned_to,
         )
-        return self.add_run(replace(new, pinned_to=run.pinned_to))
 
     def move(self, id: str, by: int) -> None:
         """Move a waiting run up (-1) or down (+1): it changes places with its neighbour."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import queue
+import re
 import signal
 import sys
 from collections import Counter
@@ -16,9 +17,10 @@ import click
 from msgspec.structs import replace
 
 from store import inbox
-from store.errors import Problem
+from store.errors import Problem, UsageProblem
 from store.records import Run, Step
 from store.runs import Owner, RunStore, StoreInUse
+from trainer.device import is_meant
 from trainer.lifecycle import last_position
 from trainer.queue import JobQueue, opener
 from trainer.source import Source
@@ -108,10 +110,10 @@ def follow(jobs: JobQueue, news: News, runs: dict[str, Run], report: Report) -> 
     what other programs hand over meanwhile comes to them."""
     while True:
         runs |= {run.id: run for run in take_in(jobs)}
-        if not any(
-            is_under_way(run) and (run.status == "running" or not jobs.why_it_waits(run)) for run in runs.values()
-        ):
-            return
+        if news.empty():  # the last word on each run was heard
+            can_train = [run for run in runs.values() if run.status == "running" or not jobs.why_it_waits(run)]
+            if not any(map(is_under_way, can_train)):
+                return
         with suppress(queue.Empty):
             run, step = news.get(timeout=BETWEEN_LOOKS)
             runs[run.id] = run
@@ -174,6 +176,20 @@ def require_data(sources: Iterable[Source]) -> None:
     for source in dict.fromkeys(sources):
         if missing := source.missing():
             raise Problem(missing)
+
+
+def require_name(pin: str | None) -> None:
+    """Raises UsageProblem for what cannot be the name of a device in any session."""
+    if pin is not None and not re.fullmatch(r"[\w./:-]{1,100}", pin, re.ASCII):
+        raise UsageProblem(f"--pin cannot be {pin!r}: it names one device, such as cuda:1")
+
+
+def require_device(pin: str | None, jobs: JobQueue) -> None:
+    """Raises UsageProblem when this is none of the devices that train here."""
+    if pin is not None and not any(is_meant(pin, device) for device in jobs.devices):
+        names = ", ".join("the first GPU, else the CPU" if one == "auto" else one for one in jobs.devices)
+        hint = f"cifar-tui --device {pin} …, or --device all, names it"
+        raise UsageProblem(f"--pin {pin}: this session trains on {names}; {hint}")
 
 
 def _report(as_json: bool, store: RunStore, runs: list[Run]) -> Report:
