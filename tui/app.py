@@ -36,6 +36,7 @@ log = logging.getLogger("cifar-tui")
 
 MakeQueue = Callable[[Tell], JobQueue]
 MOVES = ("cursor_", "page_", "scroll", "leave")  # actions that the palette does not list
+MOST_NAMED = 2  # devices that the top line names
 PATIENCE = 10.0  # seconds that leaving may wait for runs that are just being queued
 
 
@@ -134,6 +135,12 @@ class CifarApp(DeletingApp):
         return next(iter(self.devices.values()), "")
 
     @property
+    def device_names(self) -> dict[str, str]:
+        """The devices that train here, by name: what runs call them, as far as that is known."""
+        names = self.queue.devices if self.queue else self.session.devices
+        return {name: self.devices.get(name, "") for name in names}
+
+    @property
     def why_read_only(self) -> str:
         """Why nothing can be changed, and by whom it can."""
         owner = self.store.owner()
@@ -142,7 +149,8 @@ class CifarApp(DeletingApp):
     def session_in_words(self) -> tuple[list[str], str]:
         """For the top line: data and devices, and what must not be overlooked."""
         data = "CIFAR-10" if self.source.name == "cifar10" else "synthetic, not CIFAR-10"
-        devices = " ".join(device for device in self.session.devices if device != "auto")
+        names = [device for device in self.device_names if device != "auto"]
+        devices = " ".join(names) if len(names) <= MOST_NAMED else f"{len(names)} devices"
         lost = [f"{device} set aside" for device in self.queue.lost_devices] if self.queue else ["read only"]
         return [data, *filter(None, [devices])], ", ".join(lost)
 

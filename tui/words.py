@@ -30,6 +30,12 @@ def status(run: Run) -> str:
     return f"{SYMBOLS[run.status]} {WAITING.get(run.status, run.status)}"
 
 
+def device(run: Run) -> str:
+    """Where a run trains or has trained: `cuda:1 · NVIDIA H100`, and `CPU` where there is but one."""
+    number = run.device_id if run.device_id not in {"auto", "cpu"} else ""
+    return " · ".join(filter(None, [number, run.device]))
+
+
 def percent(fraction: float | None, digits: int = 2) -> str:
     """0.7474 → `74.74%`."""
     return NOTHING if fraction is None else f"{100 * fraction:.{digits}f}%"
