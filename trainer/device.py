@@ -27,7 +27,9 @@ def parse_devices(text: str | None) -> list[str]:
     if text == "all":
         return [f"cuda:{index}" for index in range(count)] or ["cpu"]
     if not all(map(DEVICE.fullmatch, text.split(","))):
-        raise UsageProblem(f"--device cannot be {text!r}: it must be cpu, cuda:0 (a GPU's number) or all")
+        raise UsageProblem(
+            f"--device cannot be {text!r}: it must be cpu, cuda:0 (a GPU's number), several with commas between, or all"
+        )
     devices = [f"{word}:0" if word == "cuda" else word for word in text.split(",")]
     for device in devices:
         if not is_cpu(device) and number_of(device) >= count:

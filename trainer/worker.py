@@ -72,9 +72,11 @@ class Trainer:
             self._store.rewind(run.id, len(known))
         for epoch in known[len(lines) :]:
             self._store.append(run.id, epoch)
+        found = "cpu" if training.device.lower() == "cpu" else "cuda:0"
         facts = replace(
             run,
             device=training.device,
+            device_id=found if run.device_id == "auto" else run.device_id,
             plan=training.plan,
             params=training.params,
             environment=training.environment,

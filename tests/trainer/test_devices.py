@@ -72,6 +72,20 @@ def test_two_devices_train_two_runs_at_once_and_each_run_says_on_which(bench: Be
     bench.listener.wait_for(two.id, "done")
 
 
+@pytest.mark.parametrize(("device", "id"), [("cpu", "cpu"), ("CPU", "cpu"), ("NVIDIA H100", "cuda:0")])
+def test_a_run_on_whatever_there_is_says_what_that_was(
+    device: str, id: str, store: RunStore, script: Script, listener: Listener
+) -> None:
+    def open(run: Run, folder: Path, name: str) -> ScriptedTraining:
+        return script(run, folder, device)
+
+    jobs = JobQueue(store, open, ["auto"], listener)
+    run = jobs.add("lenet", Recipe(epochs=1), dataset="synthetic")
+    jobs.start()
+    assert listener.wait_for(run.id, "done").device_id == id
+    jobs.close()
+
+
 def test_what_is_queued_together_begins_with_the_longest(bench: Bench) -> None:
     bench.script.go.clear()
     bench.jobs.start()
