@@ -88,6 +88,9 @@ class Run(Struct, frozen=True, kw_only=True):
     recipe: Recipe = Recipe()
     seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 0
     device: str = ""  # in words, e.g. "cpu" or "NVIDIA H100"; empty until it begins
+    device_id: str = ""  # the same as --device names it, e.g. "cuda:1"; empty until it begins
+    pinned_to: str | None = None  # the only device that may train it, as --device names it; None: any
+    lost_devices: tuple[str, ...] = ()  # that stopped working while they trained it, see trainer/outcome.py
     params: int = 0
     epochs_done: int = 0
     best_accuracy: float | None = None  # over all epochs on the test set: what the published table reports
@@ -105,6 +108,7 @@ class Run(Struct, frozen=True, kw_only=True):
     model_file: str | None = None  # the file of an own model; None for a model of ours
     model_digest: str | None = None  # SHA-256 of that file's text when the run was queued
     position: float = 0.0  # in the queue: lower is sooner
+    moved: bool = False  # it waits where the user has put it: nothing that is queued later comes before it
     tags: tuple[str, ...] = ()  # the user's words for it, see `RunStore.label`
     note: str = ""  # the user's line about it
     environment: dict[str, str] = {}  # what it ran with: versions of python, torch, cifar-tui, … by name

@@ -12,6 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
+
+from store.runs import RunStore
 
 ROOT = Path(__file__).parent.parent
 PROGRAM = [sys.executable, "-c", "from tui.cli import main; main()"]
@@ -111,6 +114,24 @@ def test_interrupted_it_saves_says_so_and_goes_on(number: signal.Signals, home: 
     assert run["status"] == "interrupted"
 
 
+def test_a_pinned_run_waits_for_its_device_and_can_be_let_loose(home: Path) -> None:
+    two, one = ["--data", "synthetic", "--device", "cpu:0,cpu:1"], ["--data", "synthetic", "--device", "cpu"]
+    done = call(home, *two, "train", "lenet", "vgg11", "--epochs", "1", *SMALL, "--pin", "cpu:1", "--json")
+    assert done.returncode == 0, done.stderr
+    begun = [run for run in map(json.loads, done.stdout.splitlines()) if run.get("status") == "running"]
+    assert [(run["model"], run["device_id"]) for run in begun] == [("vgg11", "cpu:1"), ("lenet", "cpu:1")]
+    with RunStore.open(home) as store:
+        run = replace(store.run(begun[1]["id"]), id="wait", status="queued", finished=None, epochs_done=0)
+        store.add(run)
+    waits = call(home, *one, "resume")
+    assert waits.returncode == 1
+    why = "pinned to cpu:1: this session does not train on it"
+    assert waits.stderr == f"cifar-tui: 1 run not trained, {why}; cifar-tui resume trains what is queued\n"
+    assert call(home, *one, "resume", "--pin", "any").returncode == 0
+    (trained,) = (run for run in array(home, "results") if run["id"] == "wait")
+    assert (trained["status"], trained["pinned_to"]) == ("done", None)
+
+
 def test_resume_with_nothing_to_do_says_so(home: Path) -> None:
     done = call(home, "resume")
     assert done.returncode == 0 and "nothing is queued" in done.stderr
@@ -135,6 +156,13 @@ def test_resume_with_nothing_to_do_says_so(home: Path) -> None:
         (["train", "lenet"], 1, "data download"),
         (["--device", "gpu", "models"], 2, "cuda:0"),
         (["--device", "cuda:99", "models"], 2, "cuda:99"),
+        (
+            ["--data", "synthetic", "train", "lenet", "--pin", "cuda:1"],
+            2,
+            "this session trains on the first GPU, else the",
+        ),
+        (["--data", "synthetic", "train", "lenet", "--pin", "gpu 1"], 2, "--pin cannot be 'gpu 1'"),
+        (["resume", "--pin", "cuda:1"], 2, "--pin cuda:1"),
         (["show", "nope"], 2, "nope"),
         (["resume", "nope"], 2, "nope"),
         (["--home", "/dev/null", "results"], 1, "/dev/null"),

@@ -20,7 +20,7 @@ from store import files
 from store.records import Epoch
 from trainer.plan import Plan
 from trainer.space import CHECKPOINTS
-from trainer.state import Optimizer, State, Weights, generator_of
+from trainer.state import Optimizer, State, Weights
 
 NEWEST, BEFORE = CHECKPOINTS
 FORMAT = 1
@@ -32,7 +32,6 @@ class Damaged(Exception):
 
 def save(folder: Path, state: State, plan: Plan) -> None:
     """Write the newest checkpoint, and keep the one before it. Raises OSError when the disk is full."""
-    device = state.tally.losses.device
     content = {
         "format": FORMAT,
         "network": state.network.state_dict(),
@@ -46,7 +45,7 @@ def save(folder: Path, state: State, plan: Plan) -> None:
         "best": state.best,
         "average": state.average.network.state_dict() if state.average else None,
         "scaler": state.scaler.state_dict() if state.scaler else None,
-        "generator": generator_of(device).get_state(),
+        "generator": state.generator.get_state(),
         "plan": msgspec.to_builtins(plan),
     }
     with files.replacing(folder / NEWEST, keep=folder / BEFORE) as file:
@@ -135,7 +134,7 @@ def restore(content: Mapping[str, Any], state: State) -> None:
             state.average.network.load_state_dict(content["average"])
         if state.scaler:
             state.scaler.load_state_dict(content["scaler"])
-        generator_of(device).set_state(content["generator"])
+        state.generator.set_state(content["generator"])
     except Exception as error:  # the content may be of any shape
         raise Damaged(f"the checkpoint does not fit this network and recipe: {_first_line(error)}") from error
 

@@ -6,13 +6,17 @@ import ctypes
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from store.errors import UsageProblem
 
+DEVICE = re.compile(r"cpu(:[0-9]{1,3})?|cuda(:[0-9]{1,4})?")
+"""The name of one device."""
+
 
 def parse_devices(text: str | None) -> list[str]:
-    """The devices that `--device` names, one worker each: `cpu`, `cuda:1`, `cuda:0,cuda:2`, `all` (every GPU).
+    """The devices that `--device` names, one worker each: `cpu`, `cuda:1`, `cuda:0,cuda:2`, `all` (every GPU), or
+    `cpu:0,cpu:1` (two trainings side by side, which share the cores).
 
     Without a word it is `auto`: the first GPU that torch can use, else the CPU, found out when the first run begins.
     Raises UsageProblem for anything else, and for a GPU that the NVIDIA driver does not know.
@@ -22,16 +26,45 @@ def parse_devices(text: str | None) -> list[str]:
     count = gpu_count()
     if text == "all":
         return [f"cuda:{index}" for index in range(count)] or ["cpu"]
-    if any(not re.fullmatch(r"cpu|cuda(:[0-9]{1,4})?", word) for word in text.split(",")):
-        raise UsageProblem(f"--device cannot be {text!r}: it must be cpu, cuda:0 (a GPU's number) or all")
+    if not all(map(DEVICE.fullmatch, text.split(","))):
+        raise UsageProblem(
+            f"--device cannot be {text!r}: it must be cpu, cuda:0 (a GPU's number), several with commas between, or all"
+        )
     devices = [f"{word}:0" if word == "cuda" else word for word in text.split(",")]
     for device in devices:
-        if device != "cpu" and int(device.removeprefix("cuda:")) >= count:
+        if not is_cpu(device) and number_of(device) >= count:
             there = f"this machine has {count} GPU{'s' * (count > 1)}" if count else "no NVIDIA GPU was found here"
             raise UsageProblem(f"there is no {device}: {there}; --device cpu always works")
     if len(set(devices)) < len(devices):
         raise UsageProblem(f"--device names a device twice: {text}")
     return devices
+
+
+def is_cpu(device: str) -> bool:
+    """Is this the name of the CPU, or of one of the workers that share it?"""
+    return device.partition(":")[0] == "cpu"
+
+
+def number_of(device: str) -> int:
+    """The number of the GPU that a name means."""
+    return int(device.partition(":")[2] or 0)
+
+
+def is_meant(wanted: str, device: str) -> bool:
+    """Does a device of this session have the name that is wanted? `auto` has that of the device it will turn out to be:
+    should torch not be able to use it, the training says so."""
+    return wanted == device or (device == "auto" and wanted == ("cuda:0" if gpu_count() else "cpu"))
+
+
+def in_words(devices: Sequence[str]) -> dict[str, str]:
+    """What runs will call each device of this session, found out without torch; asks the driver where one is a GPU.
+    Devices of another kind are left out."""
+    ours = [device for device in devices if device == "auto" or DEVICE.fullmatch(device)]
+    names = [] if all(map(is_cpu, ours)) else visible_gpu_names()
+    return {
+        device: names[number_of(device)] if not is_cpu(device) and number_of(device) < len(names) else "CPU"
+        for device in ours
+    }
 
 
 def gpu_count() -> int:
@@ -54,11 +87,29 @@ def gpu_names() -> list[str]:
         return []
 
 
+def visible_gpu_names() -> list[str]:
+    """The GPUs that this process may use, in the order in which torch counts them."""
+    names, visible = gpu_names(), os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is None:
+        return names
+    numbers = [word.strip() for word in visible.split(",")]
+    return [names[int(number)] for number in numbers if number.isdecimal() and int(number) < len(names)]
+
+
 def cpu_threads() -> int:
     """How many CPU threads a training may take: the cores this process may run on, less one for the screen where there
-    are more than two."""
+    are more than two; its share of them where several train on the CPU side by side."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return cores - 1 if cores > 2 else cores
+    return max(1, (cores - 1 if cores > 2 else cores) // _sharing)
+
+
+_sharing = 1  # trainings that share this process's cores; see share_cores
+
+
+def share_cores(devices: Sequence[str]) -> None:
+    """From now on the cores of this process are for the workers of these devices."""
+    global _sharing
+    _sharing = max(1, sum(map(is_cpu, devices)))
 
 
 def prepare_process() -> None:

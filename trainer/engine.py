@@ -7,8 +7,8 @@ as are fastest (trainer/threads.py). trainer/graph.py makes a GPU replay steps t
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 
 import torch
@@ -18,7 +18,8 @@ from store.errors import Problem
 from store.records import Recipe
 from trainer.batch import Drawn, Form, Place
 from trainer.data import DataSet, Images
-from trainer.device import give_back_memory
+from trainer.device import cpu_threads, give_back_memory, is_cpu
+from trainer.drawing import drawing_from
 from trainer.plan import Plan
 from trainer.state import Reading, State, Tally
 from trainer.threads import Threads
@@ -38,14 +39,16 @@ class Engine:
     exact: bool = False
     dtype: torch.dtype = torch.float32  # of the weights
     threads: Threads | None = field(default=None, init=False)
+    draws: bool | None = field(default=None, init=False)  # does the network draw random numbers? None: not known yet
 
     def begin(self) -> None:
         """Settings of this thread and process. Called in the thread that trains, before its first step."""
         if self.device.type == "cpu" and self.plan.threads:
+            torch.get_num_threads()  # else the number set here is lost when another thread sets its own at that moment
             if self.exact:
                 torch.set_num_threads(self.plan.threads)
             else:
-                self.threads = Threads(self.plan.threads, torch.set_num_threads)
+                self.threads = Threads(min(self.plan.threads, cpu_threads()), torch.set_num_threads)
         if self.exact:  # once on it stays on: another device's run may be an exact one too
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
             torch.use_deterministic_algorithms(True)
@@ -99,10 +102,24 @@ class Engine:
         """Take the training step that `state` comes to next."""
         first = state.step * recipe.batch_size
         at = Place(slice(first, first + recipe.batch_size), state.step)
-        if self.threads:
-            self.threads.run(lambda: step(state, data, drawn, recipe, self, at))
-        else:
-            step(state, data, drawn, recipe, self, at)
+        with self._drawing(state):
+            if self.threads:
+                self.threads.run(lambda: step(state, data, drawn, recipe, self, at))
+            else:
+                step(state, data, drawn, recipe, self, at)
+
+    @contextmanager
+    def _drawing(self, state: State) -> Iterator[None]:
+        """On the CPU, let a step draw from the training's own generator, whatever trains beside it. Steps that draw
+        take turns; whether they do, the first one of an epoch shows."""
+        if self.device.type != "cpu" or (self.draws is False and state.step > 0):
+            yield
+            return
+        before = state.generator.get_state()
+        with drawing_from(state.generator):
+            yield
+        if self.draws is None or state.step == 0:
+            self.draws = not torch.equal(before, state.generator.get_state())
 
     def test_tally(self, state: State, steps: int) -> Tally:
         """An empty tally for so many test steps."""
@@ -129,6 +146,8 @@ def find_device(name: str) -> torch.device:
     usable = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if name == "auto":
         return torch.device("cuda:0" if usable else "cpu")
+    if is_cpu(name):
+        return torch.device("cpu")
     device = torch.device(name)
     if device.type == "cuda" and (device.index or 0) >= usable:
         raise Problem(f"torch cannot use {name}: it sees {usable} GPU(s) here; --device cpu always works")

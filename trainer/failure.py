@@ -48,11 +48,17 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or _is_of_gpu_memory(error) or ON_THE_CPU in str(error)
 
 
+class DeviceLost(Problem):
+    """The device under a training has gone: what a Training raises that knows so by itself."""
+
+
 def is_device_lost(error: BaseException, device: str) -> bool:
     """Has this error left the GPU so that every later call on it fails, until the process ends?
 
     A kernel that reads where it must not, or a failed assertion in one, does that. The GPU is asked.
     """
+    if isinstance(error, DeviceLost):
+        return True
     is_cuda_error = isinstance(error, RuntimeError) and "CUDA error" in str(error)
     return is_cuda_error and not is_out_of_memory(error) and not _answers(device)
 
@@ -114,7 +120,7 @@ def _memory(error: BaseException) -> tuple[int | None, int | None, str]:
 def _answers(device: str) -> bool:
     torch: Any = sys.modules.get("torch")
     try:
-        torch.cuda.synchronize(None if device in {"auto", "cpu"} else device)
+        torch.cuda.synchronize(device if device.startswith("cuda") else None)
     except (AttributeError, RuntimeError, AssertionError):
         return False
     return True

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import copy
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import torch
+from msgspec.structs import replace
 from torch import nn
 
 import zoo
@@ -16,7 +16,8 @@ from store.records import Epoch, Recipe, Run, Step
 from trainer import checkpoint, space
 from trainer.average import Average
 from trainer.data import DataSet, load
-from trainer.device import keep_freed_memory
+from trainer.device import cpu_threads, keep_freed_memory
+from trainer.drawing import drawing_from
 from trainer.engine import Engine, device_in_words, find_device
 from trainer.environment import environment
 from trainer.loop import fit, steps_of
@@ -26,9 +27,6 @@ from trainer.plan import Plan, cpu_plan, exact_plan
 from trainer.source import Source
 from trainer.state import State, Tally, stable_hash
 from zoo.fitness import check
-
-_INITIALISING = threading.Lock()
-"""Initial weights are drawn from torch's one default generator: one network at a time."""
 
 
 class Job:
@@ -49,6 +47,8 @@ class Job:
     def _begun(self, device: torch.device, plan: Plan | None = None) -> tuple[State, Engine]:
         """The training before its first step, if there is room for what it will write."""
         run = self.run
+        if plan and plan.threads and not run.recipe.exact:
+            plan = replace(plan, threads=cpu_threads())  # there may be more or fewer trainings beside it now
         remembered = self.folder.parents[1] / "layouts.json"
         state, engine = begin(run.model, run.seed, run.recipe, self.data, device, plan, remembered)
         space.check(self.folder, checkpoint.size_of(state.network), run.recipe)
@@ -135,8 +135,7 @@ def fresh_network(model: str, seed: int, classes: int = 10) -> nn.Module:
 
     Raises UnfitModel for an own model that cannot be trained.
     """
-    with _INITIALISING, torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(stable_hash(seed, "weights"))
+    with drawing_from(torch.Generator().manual_seed(stable_hash(seed, "weights"))):
         network = zoo.build(model, classes)
         card = zoo.card(model)
         if card.own:

@@ -19,8 +19,9 @@ def new_run(
     seed: int = 0,
     dataset: DatasetName,
     data_folder: str | None = None,
+    pinned_to: str | None = None,
 ) -> Run:
-    """A run that is to wait at the end of the line; nothing knows of it yet. Raises UnknownModel."""
+    """A run that nothing knows of yet; it has no place in the line. Raises UnknownModel."""
     chosen = card(model)
     return Run(
         id=store.new_id(),
@@ -29,11 +30,11 @@ def new_run(
         data_folder=data_folder,
         recipe=recipe,
         seed=seed,
+        pinned_to=pinned_to,
         params=chosen.params or 0,  # an own model's may not be known before it is built
         model_file=str(chosen.own.path) if chosen.own else None,
         model_digest=chosen.own.digest if chosen.own else None,
         created=datetime.now(UTC),
-        position=last_position(store) + 1,
     )
 
 

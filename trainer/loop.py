@@ -22,7 +22,7 @@ from trainer.data import DataSet, Images
 from trainer.engine import TEST_BATCH, Engine
 from trainer.extras import cross_entropy
 from trainer.optim import learning_rate, set_learning_rate
-from trainer.state import Reading, State, Tally, generator_of, stable_hash
+from trainer.state import Reading, State, Tally, stable_hash
 
 PERIOD = 0.25  # seconds from one Step to the next, at least
 
@@ -50,8 +50,8 @@ def train(
     state: State, data: DataSet, recipe: Recipe, seed: int, engine: Engine
 ) -> Generator[Step, None, tuple[float, float]]:
     """One pass over the training images, or what is left of it: mean loss and accuracy while the weights changed."""
-    if state.step == 0:  # dropout draws from the device's own generator, afresh each epoch
-        generator_of(engine.device).manual_seed(stable_hash(seed, state.epoch, "dropout"))
+    if state.step == 0:  # dropout draws from a generator of its own, afresh each epoch
+        state.generator.manual_seed(stable_hash(seed, state.epoch, "dropout"))
     count, steps = len(data.train), steps_of(data.train, recipe)
     drawn = engine.hold(draw(recipe, count, steps, seed, state.epoch))
     state.network.train()

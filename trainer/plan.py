@@ -24,6 +24,7 @@ from torch.nn import functional as F
 from store import files
 from store.records import Recipe
 from trainer.device import cpu_threads, give_back_memory
+from trainer.drawing import drawing_from
 
 Layout = Literal["contiguous", "channels_last"]
 Precision = Literal["fp32", "bf16", "fp16"]
@@ -89,15 +90,14 @@ def faster_layout(network: nn.Module, batch: int, patience: float = 2.0) -> Layo
     The two take turns, at least twice and until `patience` seconds are over, and the best time of each counts: whatever
     else the machine does meets both. The steps are of `batch` images, or of fewer where those already take long.
     """
-    with torch.random.fork_rng(devices=[]):  # dropout must not move the generator that the run draws from
-        few = min(batch, FEW)
-        trials = {layout: _trial(network, layout, few) for layout in LAYOUTS}
-        if max(trial() for trial in trials.values()) < QUICK:  # these warm up, too
-            trials = {layout: _trial(network, layout, batch) for layout in LAYOUTS}
-        seconds: dict[Layout, list[float]] = {layout: [] for layout in LAYOUTS}
-        while min(map(len, seconds.values())) < 2 or sum(map(sum, seconds.values())) < patience:
-            for layout, trial in trials.items():
-                seconds[layout].append(trial())
+    few = min(batch, FEW)
+    trials = {layout: _trial(network, layout, few) for layout in LAYOUTS}
+    if max(trial() for trial in trials.values()) < QUICK:  # these warm up, too
+        trials = {layout: _trial(network, layout, batch) for layout in LAYOUTS}
+    seconds: dict[Layout, list[float]] = {layout: [] for layout in LAYOUTS}
+    while min(map(len, seconds.values())) < 2 or sum(map(sum, seconds.values())) < patience:
+        for layout, trial in trials.items():
+            seconds[layout].append(trial())
     return "channels_last" if min(seconds["channels_last"]) < CLEARLY * min(seconds["contiguous"]) else "contiguous"
 
 
@@ -109,9 +109,10 @@ def _trial(network: nn.Module, layout: Layout, batch: int) -> Callable[[], float
 
     def trial() -> float:
         twin.zero_grad()
-        begun = time.perf_counter()
-        F.cross_entropy(twin(images), labels).backward()
-        return time.perf_counter() - begun
+        with drawing_from(torch.Generator()):  # its dropout must not move what others draw from
+            begun = time.perf_counter()
+            F.cross_entropy(twin(images), labels).backward()
+            return time.perf_counter() - begun
 
     return trial
 

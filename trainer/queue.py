@@ -1,7 +1,8 @@
 """What waits, what trains, and the worker threads, one per device. The only file that starts training threads.
 
-A worker takes the first waiting run, asks its Training for news until it ends or somebody wishes otherwise, and tells
-every change. torch is not imported here: a Training brings it along, in the worker's thread.
+A worker takes the first waiting run that its device may train (trainer/schedule.py), trains it until it ends or
+somebody wishes otherwise (trainer/worker.py), and tells every change. torch is not imported here: a Training brings it
+along, in the worker's thread.
 """
 
 from __future__ import annotations
@@ -11,42 +12,31 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from msgspec.structs import replace
 
 from store.errors import Problem
-from store.records import DatasetName, Epoch, Recipe, Run, Step, summarise
+from store.records import DatasetName, Recipe, Run, Step
 from store.runs import RunStore
-from trainer.device import prepare_process
+from trainer import outcome
+from trainer.device import prepare_process, share_cores
 from trainer.failure import free_memory, in_words, is_device_lost, is_disk_full
 from trainer.keeping import Keeper
 from trainer.lifecycle import ended, last_position, new_run, wants_to_train
+from trainer.outcome import Wish
 from trainer.own import lacking_model, require_model
 from trainer.run_log import note
+from trainer.schedule import Lengths, Line, places, why_nowhere
 from trainer.space import has_room
-from trainer.training import PREPARING, Open, Tell, Training, opener
+from trainer.training import Open, Tell, Training, opener
+from trainer.worker import Active, Trainer
 
 __all__ = ["JobQueue", "Open", "Tell", "Training", "opener"]
 
 log = logging.getLogger("cifar-tui")
 
 BETWEEN_LOOKS = 30.0  # seconds from one look at a full disk to the next
-
-Wish = Literal["stopped", "paused", "interrupted"]
-"""What somebody wants to become of a run that trains: its next status."""
-
-
-@dataclass(slots=True)
-class Active:
-    """A run that a worker has taken."""
-
-    run: Run  # its newest snapshot
-    worker: threading.Thread
-    wish: Wish | None = None
-    begun: bool = False  # it is past loading torch, images and network: from here on there is something to save
 
 
 class JobQueue:
@@ -69,9 +59,10 @@ class JobQueue:
         self._changed = threading.Condition()  # guards everything below
         self._lost: dict[str, str] = {}  # devices that nothing can train on any more, and why
         self._short: dict[str, float] = {}  # ids of runs that wait for room on the disk, and when each began to
-        self._line: list[str] = []  # ids that wait for a worker, in order
+        self._line = Line()  # what waits for a worker
         self._active: dict[str, Active] = {}  # by run id
         self._closing = False
+        self._trainer = Trainer(store, open, self._keeper, self._changed, self._begin)
         self._workers = [
             threading.Thread(
                 # Inductor's and Dynamo's settings are context variables, which a plain thread would not see.
@@ -86,6 +77,7 @@ class JobQueue:
     def start(self) -> None:
         """Start the workers."""
         prepare_process()
+        share_cores(self._devices)
         for worker in self._workers:
             worker.start()
 
@@ -101,20 +93,40 @@ class JobQueue:
         return [run for run in taken if run.status == "queued"]
 
     def receive(self) -> list[Run]:
-        """Take in the runs that other programs have handed over: they wait at the end of the line."""
-        received = self._store.receive()
-        return [self._take_up(replace(run, position=last_position(self._store) + 1)) for run in received]
+        """Take in the runs that other programs have handed over: they wait as if they were queued here."""
+        return [self._take_up(run) for run in self._placed(self._store.receive())]
 
     def add(
-        self, model: str, recipe: Recipe, *, seed: int = 0, dataset: DatasetName, data_folder: str | None = None
+        self,
+        model: str,
+        recipe: Recipe,
+        *,
+        seed: int = 0,
+        dataset: DatasetName,
+        data_folder: str | None = None,
+        pinned_to: str | None = None,
     ) -> Run:
-        """Queue a new run at the end. Raises UnknownModel."""
-        return self.add_run(new_run(self._store, model, recipe, seed=seed, dataset=dataset, data_folder=data_folder))
+        """Queue a new run. Raises UnknownModel."""
+        run = new_run(
+            self._store, model, recipe, seed=seed, dataset=dataset, data_folder=data_folder, pinned_to=pinned_to
+        )
+        return self.add_run(run)
 
     def add_run(self, run: Run) -> Run:
         """Queue a run that nothing knows of yet."""
-        self._store.add(run)
-        return self._enqueue(run)
+        return self.add_runs([run])[0]
+
+    def add_runs(self, runs: Sequence[Run]) -> list[Run]:
+        """Queue runs that nothing knows of yet, each at its place (see trainer/schedule.py). Returns them in the order
+        in which they will train. Give all that are queued together at once: a device takes the first at once."""
+        ids = set[str]()
+        added: list[Run] = []
+        for run in runs:
+            while run.id in ids:  # the store does not know the others yet, and may have given one their id
+                run = replace(run, id=self._store.new_id())
+            ids.add(run.id)
+            added.append(run)
+        return [self._add(run) for run in self._placed(added)]
 
     def jobs(self) -> list[Run]:
         """Every run that is not over, in the order in which they train."""
@@ -139,13 +151,20 @@ class JobQueue:
         if run.status == "done":
             raise Problem(f"run {id} is done: there is nothing left to train")
         require_model(run)
-        return self._enqueue(run)
+        return self._enqueue(replace(run, lost_devices=()) if run.is_over else run)
 
     def again(self, id: str) -> Run:
-        """Queue a new run with the model, recipe, seed and data of this one, from the start."""
+        """Queue a new run with the model, recipe, seed, data and pin of this one, from the start."""
         run = self._store.run(id)
         require_model(run)
-        return self.add(run.model, run.recipe, seed=run.seed, dataset=run.dataset, data_folder=run.data_folder)
+        return self.add(
+            run.model,
+            run.recipe,
+            seed=run.seed,
+            dataset=run.dataset,
+            data_folder=run.data_folder,
+            pinned_to=run.pinned_to,
+        )
 
     def move(self, id: str, by: int) -> None:
         """Move a waiting run up (-1) or down (+1): it changes places with its neighbour."""
@@ -154,11 +173,19 @@ class JobQueue:
         if here is None or not 0 <= here + by < len(waiting):
             return
         one, other = waiting[here], waiting[here + by]
-        self._keeper.keep(replace(one, position=other.position))
-        self._keeper.keep(replace(other, position=one.position))
+        self._know(replace(one, position=other.position, moved=True))
+        self._know(replace(other, position=one.position))
+
+    def pin(self, id: str, device: str | None) -> Run:
+        """Let only this device train a run that is not over, or any (None). Raises Problem for one that trains now."""
         with self._changed:
-            order = [run.id for run in self.jobs()]
-            self._line.sort(key=order.index)
+            if id in self._active:
+                raise Problem(f"run {id} trains now: pause it, and pin it then")
+            run = self._keeper.known(id)
+            if run.is_over:
+                raise Problem(f"run {id} is {run.status}: it waits for no device")
+            self._changed.notify_all()
+            return self._know(replace(run, pinned_to=device))
 
     def label(self, id: str, tags: Sequence[str], note: str) -> Run:
         """Give a run the user's words, while it trains, too."""
@@ -186,15 +213,20 @@ class JobQueue:
             return not self._line and not self._active
 
     @property
+    def devices(self) -> tuple[str, ...]:
+        """The devices of this session, by name."""
+        return self._devices
+
+    @property
     def lost_devices(self) -> dict[str, str]:
         """The devices that stopped working, and why: nothing trains on them until the program is started again."""
         with self._changed:
             return dict(self._lost)
 
-    def has_workers(self) -> bool:
-        """Is there a device left to train on?"""
+    def why_it_waits(self, run: Run) -> str | None:
+        """Why no device of this session can train a waiting run; None when it only waits for its turn."""
         with self._changed:
-            return bool(set(self._devices) - set(self._lost))
+            return why_nowhere(run, self._devices, self._lost)
 
     def close(self, patience: float = 30.0) -> list[Run]:
         """Interrupt what trains: each run saves after its step. Returns the runs that were in flight.
@@ -229,7 +261,11 @@ class JobQueue:
 
     def _work(self, device: str) -> None:
         while one := self._next(device):
-            self._train(one, device)
+            try:
+                self._trainer.train(one, device)
+            except (Exception, SystemExit) as error:  # whatever it is ends this run, not the queue
+                if one.begun or self._begin(one):
+                    self._end_badly(one, device, error)
             with self._changed:
                 if self._active.get(one.run.id) is one:  # and not with another worker already
                     del self._active[one.run.id]
@@ -242,12 +278,15 @@ class JobQueue:
             self._look_for_room()
             with self._changed:
                 is_refused = self._short or self._keeper.unsaved()
-                self._changed.wait_for(lambda: self._line or self._closing, self._between_looks if is_refused else None)
+                self._changed.wait_for(
+                    lambda: self._line.first_for(device) or self._closing or device in self._lost,
+                    self._between_looks if is_refused else None,
+                )
                 if self._closing or device in self._lost:
                     return None
-                if self._line:
-                    id = self._line.pop(0)
-                    one = self._active[id] = Active(self._keeper.known(id), threading.current_thread())
+                if run := self._line.first_for(device):
+                    self._line.take(run.id)
+                    one = self._active[run.id] = Active(self._keeper.known(run.id), threading.current_thread())
                     return one
 
     def _begin(self, one: Active) -> bool:
@@ -256,51 +295,27 @@ class JobQueue:
             one.begun = not self._closing
             return one.begun
 
-    def _train(self, one: Active, device: str) -> None:
-        """Train one run until it is done, something goes wrong, or somebody wishes otherwise."""
-        folder = self._store.folder(one.run.id)
-        try:
-            self._keeper.keep(replace(one.run, status="running", error=None, finished=None), PREPARING)
-            note(folder, f"begins on {device}")
-            training = self._open(one.run, folder, device)
-            if not self._begin(one):
-                return
-            self._keeper.keep(self._agreed(one.run, training), PREPARING)
-            wish = self._follow(one, training)
-            if wish is None:
-                training.write_weights()
-                self._keeper.keep(ended(one.run, "done"))
-                training.discard_checkpoints()
-            else:
-                training.save()
-                if wish == "stopped":
-                    training.write_weights()
-                self._keeper.keep(ended(one.run, wish) if wish == "stopped" else replace(one.run, status=wish))
-            note(folder, f"{one.run.status} after {one.run.epochs_done} epochs")
-        except (Exception, SystemExit) as error:  # whatever it is ends this run, not the queue
-            if one.begun or self._begin(one):
-                self._end_badly(one, device, error)
-
     def _end_badly(self, one: Active, device: str, error: BaseException) -> None:
-        """Something went wrong: the run fails, or waits for room on the disk, and its last checkpoint stays."""
-        run, why = one.run, in_words(error, one.run)
+        """Something went wrong: the run fails, or waits for room on the disk or another device; its last checkpoint
+        stays."""
+        why = in_words(error, one.run)
         if is_device_lost(error, device):
-            name = "the GPU" if device == "auto" else device
-            why += f": {name} is set aside until cifar-tui is started again; the run can go on from its checkpoint"
             with self._changed:
                 self._lost[device] = why
-        if not is_disk_full(error):
-            run = ended(run, "failed", why)
-        elif one.wish == "stopped":
-            run = ended(run, "stopped", why)
-        elif one.wish is None:
-            run = replace(run, status="paused", error=f"{why}; it goes on by itself when there is room")
-            with self._changed:
-                self._short[run.id] = time.monotonic()
+            run = outcome.without_device(one.run, one.wish, device, why)
+        elif is_disk_full(error):
+            run = outcome.without_room(one.run, one.wish, why)
+            if run.waits_for_room:
+                with self._changed:
+                    self._short[run.id] = time.monotonic()
         else:
-            run = replace(run, status=one.wish, notice=why)
+            run = outcome.failed(one.run, why)
         note(self._store.folder(run.id), f"{run.status}: {why}", error)
         self._keeper.keep_if_possible(run)
+        if run.status == "queued":
+            with self._changed:
+                del self._active[run.id]
+                self._line.put(run)
 
     def _look_for_room(self) -> None:
         """Let runs go on that waited for room on the disk and would find it now, each after a while at the earliest."""
@@ -318,56 +333,41 @@ class JobQueue:
             except Problem as problem:  # such as no room for results.json: the next look may find it
                 log.warning("run %s cannot go on yet: %s", id, problem)
 
-    def _agreed(self, run: Run, training: Training) -> Run:
-        """The run as its checkpoint knows it. A line that the checkpoint knows and the file lacks is written again;
-        lines that it does not know will come anew."""
-        lines, known = self._store.epochs(run.id), training.epochs
-        if len(lines) > len(known):
-            self._store.rewind(run.id, len(known))
-        for epoch in known[len(lines) :]:
-            self._store.append(run.id, epoch)
-        facts = replace(
-            run,
-            device=training.device,
-            plan=training.plan,
-            params=training.params,
-            environment=training.environment,
-        )
-        return summarise(replace(facts, notice=training.notice or run.notice), known)
-
-    def _follow(self, one: Active, training: Training) -> Wish | None:
-        """Ask for news until there are no more, or until there is a wish: returns it."""
-        epochs = training.epochs
-        for news in training.news():
-            match news:
-                case Step():
-                    self._keeper.tell(one.run, news)
-                case Epoch():
-                    training.save()  # first the checkpoint, then the line, which acknowledges it
-                    self._store.append(one.run.id, news)
-                    epochs.append(news)
-                    with self._changed:
-                        one.run = summarise(one.run, epochs)
-                    self._keeper.tell(one.run, None)
-            with self._changed:
-                if one.wish is not None:
-                    return one.wish
-        return None
-
     def _take_up(self, run: Run) -> Run:
         if lack := lacking_model(run):
             return self._keeper.keep(replace(run, status="interrupted", error=lack))
+        return self._enqueue(run)
+
+    def _placed(self, newcomers: Sequence[Run]) -> list[Run]:
+        """Runs that come into the line now, each at its place, in the order in which they will train."""
+        length = Lengths(self._store.runs(), self._devices) if len(self._devices) > 1 else None
+        with self._changed:
+            waiting = list(self._line)
+        new = {run.id for run in newcomers}
+        placed = places(newcomers, waiting, last_position(self._store), length)
+        for run in placed:
+            if run.id not in new:
+                self._know(run)
+        return [run for run in placed if run.id in new]
+
+    def _add(self, run: Run) -> Run:
+        self._store.add(run)
         return self._enqueue(run)
 
     def _enqueue(self, run: Run) -> Run:
         run = self._keeper.keep(replace(run, status="queued", error=None, finished=None))
         with self._changed:
             self._short.pop(run.id, None)
-            if run.id not in self._line:
-                self._line.append(run.id)
-            order = [job.id for job in self.jobs()]
-            self._line.sort(key=order.index)
+            self._line.put(run)
             self._changed.notify_all()
+        return run
+
+    def _know(self, run: Run) -> Run:
+        """A newer snapshot of a run that does not train; if a worker has taken it meanwhile, it stays as it is."""
+        with self._changed:
+            if run.id not in self._active:
+                self._keeper.keep(run)
+                self._line.know(run)
         return run
 
     def _wish(self, id: str, wish: Wish) -> None:
@@ -375,8 +375,7 @@ class JobQueue:
             if id in self._active:
                 self._active[id].wish = wish
                 return
-            if id in self._line:
-                self._line.remove(id)
+            self._line.take(id)
             self._short.pop(id, None)
         run = self._keeper.known(id)
         if not run.is_over:

@@ -85,6 +85,10 @@ class State:
     train_seconds: float = 0.0  # of these, spent on its steps
     epochs: list[Epoch] = field(default_factory=list)  # what the finished ones achieved
     best: Weights = field(default_factory=dict)  # as they were after the best epoch
+    generator: torch.Generator = field(init=False)  # that dropout draws from
+
+    def __post_init__(self) -> None:
+        self.generator = generator_of(self.tally.losses.device)
 
     @property
     def epoch(self) -> int:
@@ -106,11 +110,12 @@ class State:
 
 
 def generator_of(device: torch.device) -> torch.Generator:
-    """The generator that dropout draws from on this device."""
+    """The generator that dropout draws from in a training on this device: a GPU's own, which has one training at a
+    time; for the CPU, where there may be several, a new one (see `Engine.train`)."""
     if device.type == "cuda":
         torch.cuda.init()
         return torch.cuda.default_generators[device.index or 0]
-    return torch.default_generator
+    return torch.Generator()
 
 
 def stable_hash(*words: int | str) -> int:

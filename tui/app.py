@@ -17,11 +17,11 @@ from textual.screen import Screen
 from store.errors import Problem
 from store.records import Epoch, Run
 from store.runs import RunStore, UnknownRun
+from trainer.device import in_words
 from trainer.queue import JobQueue, Tell
 from tui.background import in_background
 from tui.compare import model_name
 from tui.deleting import DeletingApp
-from tui.estimate import device_in_words
 from tui.following import BETWEEN_LOOKS
 from tui.guard import LOG_NAME, guarded_stderr
 from tui.leaving import ended_by_signals
@@ -36,6 +36,7 @@ log = logging.getLogger("cifar-tui")
 
 MakeQueue = Callable[[Tell], JobQueue]
 MOVES = ("cursor_", "page_", "scroll", "leave")  # actions that the palette does not list
+MOST_NAMED = 2  # devices that the top line names
 PATIENCE = 10.0  # seconds that leaving may wait for runs that are just being queued
 
 
@@ -86,7 +87,7 @@ class CifarApp(DeletingApp):
         self.session = session
         self.source = session.source  # of the runs that are queued next
         self.examined: dict[tuple[str, int | None], Evaluation] = {}  # by run and best epoch: what was found inside
-        self.device = ""  # what runs call the device that trains here, once that is known
+        self.devices: dict[str, str] = {}  # what runs call the devices that train here, by name, once that is known
         self.queue = make_queue(self.tell) if store.writable else None
 
     def on_mount(self) -> None:
@@ -98,13 +99,13 @@ class CifarApp(DeletingApp):
         else:
             self.call_after_refresh(self.start_queue)  # the first frame comes before torch
             self.set_interval(BETWEEN_LOOKS, self.take_in)
-        in_background(self, "devices", partial(device_in_words, self.session.devices), self.device_known)
+        in_background(self, "devices", partial(in_words, self.session.devices), self.device_known)
         for notice in (*self.store.notices, *self.session.notices, *self.faults):
             self.notify(notice, severity="warning", timeout=20, markup=False)
         self.check_keys(self)
 
-    def device_known(self, device: str) -> None:
-        self.device = device
+    def device_known(self, devices: dict[str, str]) -> None:
+        self.devices = devices
         if isinstance(self.screen, AppScreen):
             self.screen.news()
 
@@ -129,6 +130,17 @@ class CifarApp(DeletingApp):
             self.notify(notice, severity="warning", timeout=20, markup=False)
 
     @property
+    def device(self) -> str:
+        """What runs call the first device of this session; empty until that is known."""
+        return next(iter(self.devices.values()), "")
+
+    @property
+    def device_names(self) -> dict[str, str]:
+        """The devices that train here, by name: what runs call them, as far as that is known."""
+        names = self.queue.devices if self.queue else self.session.devices
+        return {name: self.devices.get(name, "") for name in names}
+
+    @property
     def why_read_only(self) -> str:
         """Why nothing can be changed, and by whom it can."""
         owner = self.store.owner()
@@ -137,7 +149,8 @@ class CifarApp(DeletingApp):
     def session_in_words(self) -> tuple[list[str], str]:
         """For the top line: data and devices, and what must not be overlooked."""
         data = "CIFAR-10" if self.source.name == "cifar10" else "synthetic, not CIFAR-10"
-        devices = " ".join(device for device in self.session.devices if device != "auto")
+        names = [device for device in self.device_names if device != "auto"]
+        devices = " ".join(names) if len(names) <= MOST_NAMED else f"{len(names)} devices"
         lost = [f"{device} set aside" for device in self.queue.lost_devices] if self.queue else ["read only"]
         return [data, *filter(None, [devices])], ", ".join(lost)
 

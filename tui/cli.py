@@ -62,7 +62,11 @@ class Program(click.Group):
 @click.group(cls=Program, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--home", metavar="DIR", help="Where results are kept.  [default: $CIFAR_TUI_HOME]")
 @click.option("--data", metavar="DIR|synthetic", help="The folder of CIFAR-10, or a stand-in made in seconds.")
-@click.option("--device", metavar="cpu|cuda:0|all", help="What to train on.  [default: the first GPU, else the CPU]")
+@click.option(
+    "--device",
+    metavar="cpu|cuda:0|all",
+    help="What to train on, several with commas between.  [default: the first GPU, else the CPU]",
+)
 @click.option(
     "--models",
     "model_files",

@@ -10,7 +10,7 @@ from store.records import Run
 from tui import words
 from tui.compare import OwnBest, model_name, published_accuracy, recipe_in_words, what_differs
 from tui.filtering import gained
-from tui.screens.queue import TONES
+from tui.queued import TONES
 from tui.widgets.table import Cell, Column, Tone
 from zoo import CARDS
 

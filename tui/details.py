@@ -28,7 +28,7 @@ def details_of(run: Run, folder: Path) -> list[tuple[str, str]]:
         ("note", run.note),
         ("created", moment(run.created)),
         ("finished", moment(run.finished)),
-        ("device", run.device),
+        ("device", words.device(run)),
         ("plan", run.plan),
         *run.environment.items(),
         ("images", images_of(run)),

@@ -1,119 +1,38 @@
-"""How long a training will take here: from own runs on the same device, else from those of other networks.
-
-A network that has trained here is known by the seconds of its epochs. One that has not is guessed from its MACs and
-the speed, in MACs a second, of the networks that have, those of a similar size above all: small ones do not fill a
-device. That is rough, and marked as a guess wherever it is shown.
-"""
+"""When everything will be done: what trains and what waits, together."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from itertools import zip_longest
 
-from store.records import Recipe, Run, Step
-from trainer.device import gpu_names
+from store.records import Run, Step
+from trainer.estimate import Estimate, Paces
 from tui import progress
-from tui.progress import IMAGES
-from zoo import CARDS
-
-TEST_IMAGES = 10_000
-TEST_COST = 1 / 3  # of an image that is only tested, beside one that is trained: forward, without backward
 
 
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """Seconds to come, and whether they were measured with this network or guessed from another."""
-
-    seconds: float
-    measured: bool
-
-
-class Paces:
-    """What own runs tell of the speed of a device."""
-
-    def __init__(self, runs: Iterable[Run], device: str) -> None:
-        """`device` in words, as runs name it; runs of other devices do not count."""
-        self._runs: dict[str, list[Run]] = {}  # by model, the newest last
-        self._known: dict[tuple[str, object], float] = {}  # seconds for a trained image, by model and speed settings
-        for run in runs:
-            if run.device == device and run.epochs_done and run.seconds > 0:
-                self._runs.setdefault(run.model, []).append(run)
-
-    def epoch(self, model: str, recipe: Recipe) -> Estimate | None:
-        """An epoch of this network with this recipe; None where nothing comparable was ever trained here."""
-        if model in self._runs:
-            return Estimate(self._seconds(model, recipe), measured=True)
-        macs = macs_of(model)
-        known = {other: macs_of(other) for other in self._runs if macs_of(other)}
-        if not macs or not known:
-            return None
-        # The mean of log(seconds per MAC), where a network twice as far away (in log MACs) counts a quarter.
-        weights = {other: 1 / (math.log(known[other] / macs) ** 2 + 0.01) for other in known}
-        costs = {other: math.log(self._seconds(other, recipe) / known[other]) for other in known}
-        cost = sum(weights[other] * costs[other] for other in known) / sum(weights.values())
-        return Estimate(macs * math.exp(cost), measured=False)
-
-    def run(self, model: str, recipe: Recipe, epochs_done: int = 0) -> Estimate | None:
-        """All epochs that are still to come."""
-        each = self.epoch(model, recipe)
-        return each and Estimate(each.seconds * max(0, recipe.epochs - epochs_done), each.measured)
-
-    def _seconds(self, model: str, recipe: Recipe) -> float:
-        """Of the newest run whose recipe is as fast as this one, else of the newest run."""
-        wanted = speed_settings(recipe)
-        if (model, wanted) not in self._known:
-            runs = self._runs[model]
-            run = next((run for run in reversed(runs) if speed_settings(run.recipe) == wanted), runs[-1])
-            self._known[model, wanted] = run.seconds / run.epochs_done / load(run.recipe)
-        return self._known[model, wanted] * load(recipe)
+def together(
+    estimates: Sequence[Estimate], devices: Sequence[str] = ("cpu",), pins: Sequence[str | None] = ()
+) -> Estimate:
+    """Until all of these runs have ended, when each device takes the next one as soon as it is free. They come in the
+    order in which they begin, each with the device it is bound to, if any."""
+    free = dict.fromkeys(devices, 0.0)  # when each device will be
+    for one, pin in zip_longest(estimates, pins):
+        device = pin if pin in free else min(free, key=free.__getitem__)
+        free[device] += one.seconds
+    return Estimate(max(free.values()), all(one.measured for one in estimates))
 
 
-def load(recipe: Recipe) -> float:
-    """What an epoch of this recipe costs, in trained images."""
-    return (recipe.train_limit or IMAGES) + TEST_COST * (recipe.test_limit or TEST_IMAGES)
-
-
-def speed_settings(recipe: Recipe) -> tuple[object, ...]:
-    """The settings that decide how fast a step is."""
-    return recipe.batch_size, recipe.precision, recipe.exact
-
-
-def macs_of(model: str) -> int:
-    card = CARDS.get(model)
-    return (card.macs or 0) if card else 0
-
-
-def together(estimates: Collection[Estimate], devices: int = 1) -> Estimate:
-    """Until all of these runs have ended, on so many devices side by side: at least as long as the longest."""
-    longest = max(one.seconds for one in estimates)
-    total = sum(one.seconds for one in estimates)
-    return Estimate(max(longest, total / devices), all(one.measured for one in estimates))
-
-
-def still_to_come(runs: Collection[Run], steps: Mapping[str, Step], paces: Paces) -> tuple[list[Estimate], int]:
-    """What runs that train or wait for a device still need, and how many of them nothing is known about.
+def still_to_come(runs: Collection[Run], steps: Mapping[str, Step], paces: Paces) -> dict[str, Estimate | None]:
+    """What runs that train or wait for a device still need, by id; None for those that nothing is known about.
 
     What is paused or was interrupted waits for its user, not for a device, and does not count.
     """
-    known, unknown = [], 0
+    found: dict[str, Estimate | None] = {}
     for run in runs:
         step = steps.get(run.id)
         if run.epochs_done or (step and step.images_per_second):
             left = progress.left(run, step, step.images_per_second if step else None)
-            estimate = None if left is None else Estimate(left, measured=True)
+            found[run.id] = None if left is None else Estimate(left, measured=True)
         else:
-            estimate = paces.run(run.model, run.recipe)
-        if estimate is None:
-            unknown += 1
-        else:
-            known.append(estimate)
-    return known, unknown
-
-
-def device_in_words(devices: Sequence[str]) -> str:
-    """What runs call the (first) device of this session, found out without torch. Asks the driver where it is a GPU."""
-    first = devices[0] if devices else "auto"
-    names = [] if first == "cpu" else gpu_names()
-    number = int(first.partition(":")[2] or 0)
-    return names[number] if number < len(names) else "CPU"
+            found[run.id] = paces.run(run.model, run.recipe)
+    return found

@@ -69,6 +69,9 @@ class FollowingApp(StyledApp):
         for id, (run, _) in mail.items():
             if run.is_over and id in before and not before[id].is_over:
                 self.announce(run)
+            elif id in before and len(run.lost_devices) > len(before[id].lost_devices):
+                title = f"{model_name(run.model)}: back in the queue"
+                self.notify(run.notice or "", title=title, severity="warning", timeout=20, markup=False)
 
     def announce(self, run: Run) -> None:
         """A run has ended by itself: say so, and ring the bell."""

@@ -6,10 +6,10 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 from store.records import Run
+from trainer.estimate import Estimate, Paces
 from trainer.recipes import PRESETS
 from tui import words
 from tui.compare import OwnBest, model_name, own_bests
-from tui.estimate import Estimate, Paces
 from tui.widgets.table import Cell, Column
 from zoo import CARDS, Card
 

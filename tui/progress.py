@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from store.records import Run, Step
+from trainer.estimate import TRAIN_IMAGES
 from tui import words
 
-IMAGES = 50_000  # of the training set
 TEST_SHARE = 0.1  # of an epoch that counts as its evaluation in the bars
 
 
@@ -40,7 +40,7 @@ def seconds_per_epoch(run: Run, speed: float | None) -> float | None:
     """From the finished epochs, else from the images a second of the first one."""
     if run.epochs_done:
         return run.seconds / run.epochs_done
-    return (run.recipe.train_limit or IMAGES) / speed / (1 - TEST_SHARE) if speed else None
+    return (run.recipe.train_limit or TRAIN_IMAGES) / speed / (1 - TEST_SHARE) if speed else None
 
 
 def now() -> datetime:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from trainer.device import number_of
+
 
 @dataclass(frozen=True, slots=True)
 class GpuReading:
@@ -50,7 +52,7 @@ class Readings:
     def _gpus(self) -> list[Any]:
         """The GPUs that this session trains on, found once; none where there is no NVIDIA driver."""
         if self._handles is None:
-            wanted = [int(device.partition(":")[2] or 0) for device in self.devices if device != "cpu"]
+            wanted = [number_of(device) for device in self.devices if device == "auto" or device.startswith("cuda")]
             visible = self._visible() if wanted else []
             self._handles = [visible[number] for number in wanted if number < len(visible)]
         return self._handles

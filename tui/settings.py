@@ -34,7 +34,7 @@ ACTIONS = frozenset(
         "up", "down", "page-up", "page-down", "first", "last", "open", "back", "mark", "mark-all", "filter", "to-rows",
         "reset", "sort", "turn-round", "export", "next", "previous", "confirm", "cancel",
         "add", "train", "plot", "preset", "source", "layers", "axis", "zoom",
-        "pause", "stop", "go-on", "again", "sooner", "later", "clear", "log",
+        "pause", "stop", "go-on", "again", "sooner", "later", "pin", "clear", "log",
         "compare", "label", "delete", "undo", "columns", "usual", "next-page", "previous-page",
         "curves", "inside", "wrong", "details", "metric", "metric-back", "smooth", "log-axis",
     )

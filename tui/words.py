@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from store.records import Run, Status
 
 if TYPE_CHECKING:
-    from tui.estimate import Estimate
+    from trainer.estimate import Estimate
 
 NOTHING = "–"
 
@@ -28,6 +28,12 @@ WAITING: dict[Status, str] = {"queued": "waiting"}  # the words that differ from
 def status(run: Run) -> str:
     """`✓ done`: a symbol and a word, so that colour is never needed."""
     return f"{SYMBOLS[run.status]} {WAITING.get(run.status, run.status)}"
+
+
+def device(run: Run) -> str:
+    """Where a run trains or has trained: `cuda:1 · NVIDIA H100`, and `CPU` where there is but one."""
+    number = run.device_id if run.device_id not in {"auto", "cpu"} else ""
+    return " · ".join(filter(None, [number, run.device]))
 
 
 def percent(fraction: float | None, digits: int = 2) -> str:

@@ -51,6 +51,7 @@ class ScriptedTraining:
 
     def __init__(self, script: Script, run: Run, device: str) -> None:
         self.script, self.run, self.device = script, run, device
+        self.fails: Exception | None = None  # as the script's, for this training alone
         self._epochs = list(script.saved.get(run.id, []))
 
     @property
@@ -65,8 +66,8 @@ class ScriptedTraining:
             done = epoch(number, number / 1000)
             self._epochs.append(done)
             yield done
-            if self.script.fails:
-                raise self.script.fails
+            if fails := self.fails or self.script.fails:
+                raise fails
 
     def save(self) -> None:
         self.script.saved[self.run.id] = list(self._epochs)

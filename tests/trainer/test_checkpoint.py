@@ -73,11 +73,11 @@ def test_a_restored_state_is_the_saved_one(tmp_path: Path) -> None:
 def test_dropout_goes_on_with_the_same_draws(tmp_path: Path) -> None:
     state = trained()
     checkpoint.save(tmp_path, state, PLAN)
-    drawn = torch.rand(3)
+    drawn = torch.rand(3, generator=state.generator)
     content, _ = checkpoint.newest(tmp_path)
     assert content
     checkpoint.restore(content, state)
-    assert torch.equal(torch.rand(3), drawn)
+    assert torch.equal(torch.rand(3, generator=state.generator), drawn)
 
 
 def test_the_checkpoint_before_is_used_when_the_newest_is_damaged(tmp_path: Path) -> None:

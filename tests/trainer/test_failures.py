@@ -258,7 +258,7 @@ def test_what_a_run_held_is_free_before_the_next_begins(store: RunStore, listene
 # A GPU that is lost
 
 
-def test_a_gpu_that_stopped_working_is_set_aside_and_what_waits_stays_queued(
+def test_a_gpu_that_stopped_working_is_set_aside_and_its_run_waits_with_the_others(
     store: RunStore, listener: Listener
 ) -> None:
     """This machine's torch cannot reach a GPU, so it answers as little as one whose every call fails."""
@@ -267,36 +267,20 @@ def test_a_gpu_that_stopped_working_is_set_aside_and_what_waits_stays_queued(
     jobs = JobQueue(store, script, ["cuda:63"], listener)
     run, waiting = add(jobs), add(jobs)
     jobs.start()
-    failed = listener.wait_for(run.id, "failed")
-    assert failed.error == (
-        "RuntimeError: CUDA error: device-side assert triggered: cuda:63 is set aside until cifar-tui is started again;"
-        " the run can go on from its checkpoint"
-    )
-    assert jobs.lost_devices == {"cuda:63": failed.error} and not jobs.has_workers()
+    listener.wait_until(lambda: listener.runs[run.id].lost_devices)
+    queued = listener.runs[run.id]
+    assert (queued.status, queued.epochs_done, queued.lost_devices) == ("queued", 1, ("cuda:63",))
+    why = "RuntimeError: CUDA error: device-side assert triggered"
+    assert queued.notice == f"cuda:63 stopped working while it trained: {why}"
+    assert jobs.lost_devices == {"cuda:63": why}
+    assert jobs.why_it_waits(waiting) == f"no device is left: cuda:63 is set aside ({why})"
     for thread in threading.enumerate():
         if thread.name == "trains on cuda:63":
             thread.join(20)
     assert not jobs.is_working()
     jobs.close()
-    assert store.run(waiting.id).status == "queued" and script.opened == [run.id]
+    assert {store.run(one.id).status for one in (run, waiting)} == {"queued"} and script.opened == [run.id]
     assert run.id in script.saved and run.id not in script.discarded
-
-
-def test_the_other_device_goes_on(store: RunStore, listener: Listener) -> None:
-    script = Script()
-
-    def open(run: Run, folder: Path, device: str) -> ScriptedTraining:
-        if device == "cuda:63":
-            raise RuntimeError("CUDA error: an illegal memory access was encountered")
-        return script(run, folder, device)
-
-    jobs = JobQueue(store, open, ["cuda:63", "cpu"], listener)
-    runs = [add(jobs) for _ in range(6)]
-    jobs.start()
-    listener.wait_until(lambda: len(listener.runs) == 6 and all(run.is_over for run in listener.runs.values()))
-    assert jobs.has_workers() or not jobs.lost_devices
-    assert sorted(listener.runs[run.id].status for run in runs)[:5] == ["done"] * 5
-    jobs.close()
 
 
 # Anything else

@@ -262,19 +262,6 @@ def test_lines_that_the_checkpoint_does_not_know_come_anew(store: RunStore, scri
     assert [line.test_accuracy for line in store.epochs(run.id)] == [0.9, 0.002, 0.003]
 
 
-def test_two_devices_train_two_runs_at_once(store: RunStore, script: Script, listener: Listener) -> None:
-    jobs = queue_of(store, script, listener, devices=("cpu", "cpu"))
-    one, two = add(jobs), add(jobs)
-    script.go.clear()
-    jobs.start()
-    listener.wait_for(one.id, "running")
-    listener.wait_for(two.id, "running")
-    script.go.set()
-    listener.wait_for(one.id, "done")
-    listener.wait_for(two.id, "done")
-    jobs.close()
-
-
 def test_a_done_run_has_nothing_to_go_on_with(store: RunStore, script: Script, listener: Listener) -> None:
     jobs = queue_of(store, script, listener)
     run = add(jobs)

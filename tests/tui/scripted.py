@@ -95,12 +95,13 @@ class MemoryStore(RunStore):
 class ScriptedTraining:
     """Yields what the test hands it, and its last step again while there is nothing new."""
 
-    device, plan, params = "cpu", "scripted", 62_006
+    plan, params = "scripted", 62_006
     notice: str | None = None
     environment: dict[str, str] = {"python": "3.11.7", "torch": "2.9.1"}  # noqa: RUF012 # a Protocol's attribute
 
-    def __init__(self, run: Run, epochs: list[Epoch]) -> None:
+    def __init__(self, run: Run, epochs: list[Epoch], device: str = "cpu") -> None:
         self.run, self.epochs, self.saves = run, epochs, 0
+        self.device = "NVIDIA H100 80GB HBM3" if device.startswith("cuda") else "cpu"
         self.handed: queue.Queue[Step | Epoch | Exception | None] = queue.Queue()
 
     def news(self) -> Iterator[Step | Epoch]:
@@ -131,17 +132,26 @@ class ScriptedTraining:
 class Workbench:
     """What a test holds in its hands: the store, the trainings that have begun, and the app."""
 
-    def __init__(self, home: Path, runs: Sequence[Run] = (), *, data: str = "synthetic", writable: bool = True) -> None:
+    def __init__(
+        self,
+        home: Path,
+        runs: Sequence[Run] = (),
+        *,
+        data: str = "synthetic",
+        writable: bool = True,
+        devices: tuple[str, ...] = ("cpu",),
+    ) -> None:
         self.store = MemoryStore(home, runs, writable=writable)
         self.trainings: dict[str, ScriptedTraining] = {}
-        self.app = CifarApp(Session(home=home, data=data, devices=("cpu",)), self.store, self._make_queue)
+        self.devices = devices
+        self.app = CifarApp(Session(home=home, data=data, devices=devices), self.store, self._make_queue)
 
     def _make_queue(self, tell: Tell) -> JobQueue:
         def open(run: Run, folder: Path, device: str) -> Training:
-            training = self.trainings[run.id] = ScriptedTraining(run, self.store.epochs(run.id))
+            training = self.trainings[run.id] = ScriptedTraining(run, self.store.epochs(run.id), device)
             return training
 
-        return JobQueue(self.store, open, ["cpu"], tell)
+        return JobQueue(self.store, open, self.devices, tell)
 
     def close(self) -> None:
         if self.app.queue is not None:

@@ -21,6 +21,7 @@ from zoo import CARDS
 
 SNAPSHOTS = Path(__file__).with_name("snapshots")
 UPDATE = bool(os.environ.get("UPDATE_SNAPSHOTS"))
+FOUR = ("cuda:0", "cuda:1", "cuda:2", "cuda:3")
 SIZES = [(80, 24), (160, 50)]
 
 RUNS = [
@@ -50,6 +51,21 @@ async def train(bench: Workbench, pilot: Pilot[None]) -> None:
     await until(pilot, lambda: any(known.step == 213 for known in bench.app.steps.values()))
 
 
+async def train_on_four(bench: Workbench, pilot: Pilot[None]) -> None:
+    """Four runs that train, each on its own device, and two that wait for a device."""
+    assert bench.app.queue is not None
+    models = ("vgg16", "resnet18", "googlenet", "densenet121_k12", "lenet", "vgg11")
+    pins = (*FOUR, "cuda:2", "cuda:9")
+    for seed, (model, pin) in enumerate(zip(models, pins, strict=True)):
+        bench.app.queue.add(model, Recipe(), seed=seed, dataset="cifar10", pinned_to=pin)
+    await until(pilot, lambda: len(bench.trainings) == 4)
+    for training in bench.trainings.values():
+        for number in range(1, 13):
+            training.handed.put(epoch(number, 0.3 + 0.04 * number - 0.0015 * number**2))
+        training.handed.put(step(13, 213, 1.2345, 0.5612))
+    await until(pilot, lambda: sum(known.step == 213 for known in bench.app.steps.values()) == 4)
+
+
 async def give_curves(bench: Workbench, pilot: Pilot[None]) -> None:
     """Ten epochs for two of the runs."""
     for number in range(1, 11):
@@ -77,6 +93,7 @@ CASES: dict[str, tuple[Prepare, list[str]]] = {
     "model": (nothing, ["enter"]),
     "recipe": (nothing, ["t", "tab", "tab", "end", "backspace", "x"]),
     "queue": (train, ["2"]),
+    "queue-devices": (train_on_four, ["2"]),
     "queue-empty": (nothing, ["2"]),
     "results": (nothing, ["3"]),
     "results-columns": (nothing, ["3", "v"]),
@@ -119,7 +136,8 @@ async def test_the_screen_looks_as_it_did(
     monkeypatch.setattr("tui.screens.catalogue.CARDS", published)
     prepare, keys = CASES[case]
     file = SNAPSHOTS / f"{case}-{size[0]}x{size[1]}.txt"
-    bench = workbench(RUNS)
+    monkeypatch.setattr("trainer.device.visible_gpu_names", lambda: ["NVIDIA H100 80GB HBM3"] * 4)
+    bench = workbench(RUNS, devices=FOUR if prepare is train_on_four else ("cpu",))
     async with bench.app.run_test(size=size) as pilot:
         await prepare(bench, pilot)
         await pilot.press(*keys)

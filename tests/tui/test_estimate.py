@@ -7,7 +7,9 @@ from msgspec.structs import replace
 
 from store.records import Recipe
 from tests.tui.scripted import done, step
-from tui.estimate import Estimate, Paces, device_in_words, still_to_come, together
+from trainer.device import in_words
+from trainer.estimate import Estimate, Paces
+from tui.estimate import still_to_come, together
 from zoo import CARDS
 
 PUBLISHED = Recipe()
@@ -71,28 +73,36 @@ def test_nothing_is_guessed_for_what_has_no_macs() -> None:
 def test_side_by_side_takes_at_least_as_long_as_the_longest() -> None:
     three = [Estimate(100.0, True), Estimate(20.0, False), Estimate(30.0, True)]
     assert together(three) == Estimate(150.0, False)
-    assert together(three, devices=2) == Estimate(100.0, False)
-    assert together([Estimate(60.0, True)] * 4, devices=2) == Estimate(120.0, True)
+    assert together(three, ["cuda:0", "cuda:1"]) == Estimate(100.0, False)
+    assert together([Estimate(60.0, True)] * 4, ["cuda:0", "cuda:1"]) == Estimate(120.0, True)
+
+
+def test_runs_that_are_bound_to_one_device_wait_for_it() -> None:
+    two = ["cuda:0", "cuda:1"]
+    three = [Estimate(100.0, True), Estimate(20.0, True), Estimate(30.0, True)]
+    assert together(three, two, ["cuda:0", "cuda:0", None]) == Estimate(120.0, True)
+    assert together(three, two, ["cuda:0", None, None]) == Estimate(100.0, True)
 
 
 def test_what_is_still_to_come_counts_the_epochs_that_are_done() -> None:
     half = replace(done("a", "lenet", 0.7, device="CPU"), status="running", epochs_done=100, seconds=1000.0)
     fresh = replace(done("b", "vgg11", 0.0), status="queued", epochs_done=0, seconds=0.0)
-    known, unknown = still_to_come([half, fresh], {}, Paces([], "CPU"))
-    assert (known, unknown) == ([Estimate(1000.0, True)], 1)
+    assert still_to_come([half, fresh], {}, Paces([], "CPU")) == {"a": Estimate(1000.0, True), "b": None}
 
 
 def test_in_its_first_epoch_a_run_is_judged_by_its_images_a_second() -> None:
     fresh = replace(done("a", "lenet", 0.0), status="running", epochs_done=0, seconds=0.0, recipe=Recipe(epochs=2))
-    known, unknown = still_to_come([fresh], {"a": step(1, 0)}, Paces([], "CPU"))
-    assert unknown == 0
-    assert known[0].seconds == pytest.approx(2 * 50_000 / 5_000 / 0.9)
+    known = still_to_come([fresh], {"a": step(1, 0)}, Paces([], "CPU"))
+    assert known == {"a": about(2 * 50_000 / 5_000 / 0.9, measured=True)}
 
 
 def test_the_device_is_named_as_runs_name_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tui.estimate.gpu_names", lambda: ["NVIDIA H100", "NVIDIA A100"])
-    assert device_in_words(("auto",)) == "NVIDIA H100"
-    assert device_in_words(("cuda:1",)) == "NVIDIA A100"
-    assert device_in_words(("cpu",)) == "CPU"
-    monkeypatch.setattr("tui.estimate.gpu_names", list)
-    assert device_in_words(("auto",)) == "CPU"
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr("trainer.device.gpu_names", lambda: ["NVIDIA H100", "NVIDIA A100"])
+    assert in_words(("auto",)) == {"auto": "NVIDIA H100"}
+    assert in_words(("cuda:1", "cpu")) == {"cuda:1": "NVIDIA A100", "cpu": "CPU"}
+    assert in_words(("cpu:0", "cpu:1")) == {"cpu:0": "CPU", "cpu:1": "CPU"}
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    assert in_words(("auto",)) == {"auto": "NVIDIA A100"}
+    monkeypatch.setattr("trainer.device.gpu_names", list)
+    assert in_words(("auto",)) == {"auto": "CPU"}

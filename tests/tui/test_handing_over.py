@@ -125,8 +125,10 @@ def test_when_the_last_device_is_lost_the_command_ends_and_says_what_waits(
     script.fails = RuntimeError("CUDA error: unspecified launch failure")
     session = Session(home=tmp_path / "home", data="synthetic", devices=("cuda:63",))
     assert carry_out(session, queued(make(), make("vgg11")), False) == 1
-    assert statuses(session.home) == {"lenet": "failed", "vgg11": "queued"}
-    assert "1 more stay queued: cifar-tui resume" in capsys.readouterr().err
+    assert statuses(session.home) == {"lenet": "queued", "vgg11": "queued"}
+    error = capsys.readouterr().err
+    assert "2 runs not trained, no device is left: cuda:63 is set aside (RuntimeError: CUDA error: " in error
+    assert error.endswith("cifar-tui resume trains what is queued\n")
 
 
 async def test_the_app_takes_in_what_is_handed_over_and_trains_it(session: Session) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import queue
+import re
 import signal
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,12 +17,14 @@ import click
 from msgspec.structs import replace
 
 from store import inbox
-from store.errors import Problem
+from store.errors import Problem, UsageProblem
 from store.records import Run, Step
 from store.runs import Owner, RunStore, StoreInUse
+from trainer.device import is_meant
 from trainer.lifecycle import last_position
 from trainer.queue import JobQueue, opener
 from trainer.source import Source
+from tui import words
 from tui.commands.report import JsonReport, LiveReport, PlainReport, Report
 from tui.session import INTERRUPTED, Session
 
@@ -94,24 +98,22 @@ def _own_and_train(session: Session, begin: Begin, as_json: bool) -> int:
             for run in in_flight:
                 report.show(run, None)
                 click.echo(words_of_interruption(run), err=True)
-            waiting = (
-                sum(is_under_way(run) and not run.epochs_done for run in runs.values()) if jobs.lost_devices else 0
-            )
-            if waiting:
-                click.echo(f"cifar-tui: {waiting} more stay queued: cifar-tui resume trains them", err=True)
+            for line in words_of_waiting(runs.values(), jobs):
+                click.echo(f"cifar-tui: {line}", err=True)
     if is_interrupted:
         return INTERRUPTED
     return 0 if all(runs[run.id].status == "done" for run in own) else 1
 
 
 def follow(jobs: JobQueue, news: News, runs: dict[str, Run], report: Report) -> None:
-    """Show what happens until no run is under way, or no device is left. `runs` keeps the newest snapshots; what other
-    programs hand over meanwhile comes to them."""
+    """Show what happens until no run is under way, or none that is can be trained. `runs` keeps the newest snapshots;
+    what other programs hand over meanwhile comes to them."""
     while True:
         runs |= {run.id: run for run in take_in(jobs)}
-        under_way = [run for run in runs.values() if is_under_way(run)]
-        if not under_way or not (jobs.has_workers() or any(run.status == "running" for run in under_way)):
-            return
+        if news.empty():  # the last word on each run was heard
+            can_train = [run for run in runs.values() if run.status == "running" or not jobs.why_it_waits(run)]
+            if not any(map(is_under_way, can_train)):
+                return
         with suppress(queue.Empty):
             run, step = news.get(timeout=BETWEEN_LOOKS)
             runs[run.id] = run
@@ -135,6 +137,15 @@ def is_under_way(run: Run) -> bool:
 def words_of_interruption(run: Run) -> str:
     """What the shell shows for a run that was left in the middle."""
     return f"{run.model}: saved in epoch {run.epochs_done + 1} of {run.recipe.epochs}, goes on with: cifar-tui resume"
+
+
+def words_of_waiting(runs: Iterable[Run], jobs: JobQueue) -> list[str]:
+    """A line for each reason why runs that are under way could not be trained here."""
+    reasons = Counter(why for run in runs if is_under_way(run) and (why := jobs.why_it_waits(run)))
+    return [
+        f"{words.several(number, 'run')} not trained, {why}; cifar-tui resume trains what is queued"
+        for why, number in reasons.items()
+    ]
 
 
 @contextmanager
@@ -165,6 +176,20 @@ def require_data(sources: Iterable[Source]) -> None:
     for source in dict.fromkeys(sources):
         if missing := source.missing():
             raise Problem(missing)
+
+
+def require_name(pin: str | None) -> None:
+    """Raises UsageProblem for what cannot be the name of a device in any session."""
+    if pin is not None and not re.fullmatch(r"[\w./:-]{1,100}", pin, re.ASCII):
+        raise UsageProblem(f"--pin cannot be {pin!r}: it names one device, such as cuda:1")
+
+
+def require_device(pin: str | None, jobs: JobQueue) -> None:
+    """Raises UsageProblem when this is none of the devices that train here."""
+    if pin is not None and not any(is_meant(pin, device) for device in jobs.devices):
+        names = ", ".join("the first GPU, else the CPU" if one == "auto" else one for one in jobs.devices)
+        hint = f"cifar-tui --device {pin} …, or --device all, names it"
+        raise UsageProblem(f"--pin {pin}: this session trains on {names}; {hint}")
 
 
 def _report(as_json: bool, store: RunStore, runs: list[Run]) -> Report:

@@ -46,7 +46,7 @@ def table_of(*columns: str, right: Iterable[str] = ()) -> Table:
 def run_in_json(run: Run) -> dict[str, Any]:
     """A run as `queue`, `results`, `show` and `train --json` give it. Scripts depend on these keys."""
     fields: dict[str, Any] = msgspec.to_builtins(run)
-    del fields["position"]
+    del fields["position"], fields["moved"]
     return fields
 
 

@@ -34,17 +34,19 @@ class Report:
     def show(self, run: Run, step: Step | None) -> None:
         """Show what changed. Epochs from before this session are not news."""
         shown = self._shown.setdefault(run.id, run.epochs_done)
-        if self._status.get(run.id) != run.status:
-            self._status[run.id] = run.status
-            if run.status == "running":
-                self.run(run)
+        before = self._status.get(run.id)
+        self._status[run.id] = run.status
+        if run.status == "running" and before != "running":
+            self.run(run)
         if run.epochs_done > shown:
             for epoch in self._store.epochs(run.id)[shown : run.epochs_done]:
                 self.epoch(run, epoch)
         self._shown[run.id] = run.epochs_done
         if step:
             self.step(run, step)
-        if run.status not in {"running", "queued"}:
+        if run.status not in {"running", "queued"} or (
+            run.status == "queued" and before == "running"
+        ):  # it lost its device
             self.run(run)
 
     def run(self, run: Run) -> None:
@@ -134,13 +136,15 @@ def status_in_words(run: Run) -> str:
     synthetic = " on synthetic data (not CIFAR-10)" if run.dataset == "synthetic" else ""
     match run.status:
         case "running":
-            return f"{run.model} {run.id}: {words.count(run.params)} parameters, seed {run.seed}{synthetic}"
+            where = f" on {run.device_id}" if ":" in run.device_id else ""  # one of several, by number
+            return f"{run.model} {run.id}: {words.count(run.params)} parameters, seed {run.seed}{where}{synthetic}"
         case "done":
             return (
                 f"{run.model} {run.id}: done in {words.duration(run.seconds)}, best {words.percent(run.best_accuracy)}"
                 f" (epoch {run.best_epoch}), last {words.percent(run.last_accuracy)}{synthetic}"
             )
-    return f"{run.model} {run.id}: {run.status}{': ' + run.error if run.error else ''}"
+    why = run.notice if run.status == "queued" else run.error
+    return f"{run.model} {run.id}: {run.status}{': ' + why if why else ''}"
 
 
 def epoch_in_words(run: Run, epoch: Epoch) -> str:

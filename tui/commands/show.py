@@ -62,7 +62,7 @@ def facts(run: Run, folder: Path) -> list[tuple[str, str]]:
         ("last", f"{words.percent(run.last_accuracy)} after epoch {run.epochs_done}" if run.epochs_done else ""),
         ("data", data),
         ("seed", "" if run.imported else str(run.seed)),
-        ("device", ", ".join(filter(None, [run.device, run.plan]))),
+        ("device", ", ".join(filter(None, [words.device(run), run.plan]))),
         ("time", "" if run.imported else words.duration(run.seconds)),
         ("created", f"{run.created:%Y-%m-%d %H:%M:%S} UTC"),
         ("finished", f"{run.finished:%Y-%m-%d %H:%M:%S} UTC" if run.finished else ""),

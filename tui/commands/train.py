@@ -12,7 +12,7 @@ from store.runs import RunStore, StoreInUse
 from trainer.lifecycle import new_run
 from trainer.queue import JobQueue
 from trainer.recipes import PRESETS, changed, preset
-from tui.commands.headless import carry_out, hand_over, require_data
+from tui.commands.headless import carry_out, hand_over, require_data, require_device, require_name
 from tui.session import Session
 from zoo import select
 from zoo.own import require_fit
@@ -25,6 +25,7 @@ from zoo.own import require_fit
 @click.option("--set", "settings", metavar="KEY=VALUE", multiple=True, help="Change a value of the recipe; repeatable.")
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="Of initial weights, order and augmentation.  [0]")
 @click.option("--seeds", type=click.IntRange(1, 1000), help="Train N times, with the seeds 0 … N − 1.")
+@click.option("--pin", metavar="DEVICE", help="The only device that may train them, such as cuda:1.  [any of --device]")
 @click.option("--json", "as_json", is_flag=True, help="A JSON object a line for programs.")
 @click.pass_context
 def train(
@@ -35,12 +36,16 @@ def train(
     settings: tuple[str, ...],
     seed: int | None,
     seeds: int | None,
+    pin: str | None,
     as_json: bool,
 ) -> None:
     """Train models and keep their results.
 
     MODEL is an id, a family, a pattern such as 'vgg*', or `published` (all 36 rows of the published table). Where
     another program uses the home, the runs are handed over to it.
+
+    With several devices, as in `--device all` before `train`, the longest run begins first, so that all devices are
+    done at about the same time. A run that is pinned waits for its device, and holds up no other.
     """
     session: Session = ctx.obj
     cards = list({card.id: card for word in models for card in select(word)}.values())
@@ -50,17 +55,27 @@ def train(
         raise UsageProblem("--seed and --seeds exclude each other: --seeds N is the seeds 0 … N − 1")
     numbers = range(seeds) if seeds is not None else [seed or 0]
     require_data([session.source])
+    require_name(pin)
 
     source = session.source
     folder = str(source.folder.absolute()) if source.folder else None
     makers = [
-        partial(new_run, model=card.id, recipe=recipe, seed=number, dataset=source.name, data_folder=folder)
+        partial(
+            new_run,
+            model=card.id,
+            recipe=recipe,
+            seed=number,
+            dataset=source.name,
+            data_folder=folder,
+            pinned_to=pin,
+        )
         for card in cards
         for number in numbers
     ]
 
     def begin(store: RunStore, jobs: JobQueue) -> list[Run]:
-        return [jobs.add_run(make(store)) for make in makers]
+        require_device(pin, jobs)
+        return jobs.add_runs([make(store) for make in makers])
 
     try:
         status = carry_out(session, begin, as_json)

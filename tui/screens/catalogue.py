@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
@@ -11,10 +12,11 @@ from textual.containers import Horizontal
 from textual.widgets import Static
 
 from store.records import Recipe, Run
+from trainer.estimate import Paces
+from trainer.lifecycle import new_run
 from trainer.source import Source
 from tui import words
 from tui.background import in_background
-from tui.estimate import Paces
 from tui.networks import COLUMNS, Row, grouped, rows_of
 from tui.screens.sorting import SortedScreen
 from tui.widgets.filter import matches
@@ -122,7 +124,7 @@ class CatalogueScreen(SortedScreen):
 
         if self.queue_or_say_why() and (models := self.table.chosen):
             paces = Paces(self.cifar.runs.values(), self.cifar.device)
-            self.app.push_screen(RecipeDialog(models, paces, self.cifar.session.devices), self.recipe_chosen)
+            self.app.push_screen(RecipeDialog(models, paces, self.cifar.device_names), self.recipe_chosen)
 
     def action_export(self) -> None:
         from tui.screens.export import ExportDialog, offers_of_models
@@ -133,9 +135,9 @@ class CatalogueScreen(SortedScreen):
 
     def recipe_chosen(self, choice: Choice | None) -> None:
         if choice is not None:
-            self.queue_up(choice.recipe, choice.seeds)
+            self.queue_up(choice.recipe, choice.seeds, choice.pinned_to)
 
-    def queue_up(self, recipe: Recipe, seeds: range) -> None:
+    def queue_up(self, recipe: Recipe, seeds: range, pinned_to: str | None = None) -> None:
         """Queue what is chosen, once there are images."""
         if (queue := self.queue_or_say_why()) is None or not (models := self.table.chosen):
             return
@@ -143,10 +145,9 @@ class CatalogueScreen(SortedScreen):
         def add_all() -> int:
             source = self.cifar.source
             folder = str(source.folder.absolute()) if source.folder else None
-            for model in models:
-                for seed in seeds:
-                    queue.add(model, recipe, seed=seed, dataset=source.name, data_folder=folder)
-            return len(models) * len(seeds)
+            made = partial(new_run, self.cifar.store, recipe=recipe, dataset=source.name, data_folder=folder)
+            runs = [made(model, seed=seed, pinned_to=pinned_to) for model in models for seed in seeds]
+            return len(queue.add_runs(runs))
 
         def added(number: int) -> None:
             self.table.mark(set(models), False)

@@ -23,7 +23,7 @@ def lines_of(run: Run, epochs: list[Epoch]) -> list[str]:
     """What the records tell, a line each."""
     head = [
         f"{at(run.created)}  queued: {model_name(run.model)}, {recipe_in_words(run.recipe)}, seed {run.seed}",
-        f"{' ' * 19}  on {run.device}" + (f", {run.plan}" if run.plan else "") if run.device else "",
+        f"{' ' * 19}  on {words.device(run)}" + (f", {run.plan}" if run.plan else "") if run.device else "",
         f"{' ' * 19}  notice: {run.notice}" if run.notice else "",
     ]
     width = len(str(run.recipe.epochs))

@@ -12,46 +12,21 @@ from textual.binding import Binding, BindingType
 from textual.containers import ItemGrid, VerticalScroll
 from textual.widgets import Static
 
-from store.records import Run, Status
+from store.records import Run
+from trainer.estimate import Paces
 from trainer.queue import JobQueue
 from tui import progress, words
-from tui.compare import model_name, recipe_in_words, searched
-from tui.estimate import Paces, still_to_come, together
+from tui.compare import model_name, searched
+from tui.estimate import still_to_come, together
+from tui.queued import columns, note
 from tui.readings import Readings
 from tui.screens.base import RunsScreen, TableScreen
 from tui.widgets.device import DevicePanel
 from tui.widgets.filter import matches
-from tui.widgets.live import LiveCard
-from tui.widgets.table import Cell, Column, RecordTable, Tone
+from tui.widgets.live import CARD_WIDTH, LOWEST_CARD, LiveCard, card_height
+from tui.widgets.table import Cell, RecordTable
 
 MOVE = Binding.Group("Move", compact=True)
-
-TONES: dict[Status, Tone] = {"failed": "bad", "interrupted": "warn", "paused": "warn", "done": "good"}
-
-
-def status(run: Run, width: int) -> Cell:
-    return words.status(run), TONES.get(run.status, "plain")
-
-
-def note(run: Run, width: int) -> Cell:
-    """What there is to know: why it failed, how it ended, how far it came."""
-    if run.error:
-        return run.error, TONES.get(run.status, "plain")
-    if run.status == "done":
-        return f"best {words.percent(run.best_accuracy)}, last {words.percent(run.last_accuracy)}"
-    so_far = f"{run.epochs_done} of {run.recipe.epochs} epochs"
-    return run.notice or (so_far if run.epochs_done else ""), "quiet"
-
-
-COLUMNS: list[Column[Run]] = [
-    Column("model", "Model", 20, lambda run, width: model_name(run.model, width), rank=0, roomy=37),
-    Column("status", "Status", 13, status, rank=1),
-    Column("seed", "Seed", 4, lambda run, _: str(run.seed), rank=4, roomy=6, justify="right"),
-    Column("recipe", "Recipe", 11, lambda run, _: recipe_in_words(run.recipe), rank=3, roomy=30),
-    Column("note", "Note", 18, note, rank=2, roomy=60),
-    Column("data", "Data", 9, lambda run, _: run.dataset, rank=6),
-    Column("id", "Run", 5, lambda run, _: run.id, rank=5),
-]
 
 
 class QueueScreen(RunsScreen, TableScreen):
@@ -65,6 +40,10 @@ class QueueScreen(RunsScreen, TableScreen):
         A key acts on the card or row that has the focus, or on all marked rows; `C` clears what has ended from
         this list. The line above the footer says when
         everything that trains or waits will be done, as far as own runs on this device tell.
+
+        With several devices a run that is queued takes its place by its expected length, the longest first; what you
+        have moved by hand, and all before it, keeps its place. A device takes the first run in the list that it may
+        train: `P` pins a run to one.
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
@@ -79,6 +58,7 @@ class QueueScreen(RunsScreen, TableScreen):
         Binding(
             "J", "move(1)", "Later", key_display="J", group=MOVE, id="later", tooltip="Let the waiting run begin later"
         ),
+        Binding("P", "pin", "Pin", key_display="P", id="pin", tooltip="Choose the device that alone may train the run"),
         Binding("l", "log", "Log", id="log", tooltip="What happened to this run, its log file included"),
         Binding(
             "C",
@@ -93,14 +73,15 @@ class QueueScreen(RunsScreen, TableScreen):
     def __init__(self) -> None:
         super().__init__()
         self.paces: tuple[dict[str, Run], Paces] | None = None  # what was last made of the runs, and of which
+        self.lost = set[str]()  # devices that were known to be set aside when the rows were drawn
         self.followed = ""  # the run that had a card when something was done with it
 
     def compose_body(self) -> ComposeResult:
         yield from self.compose_filter()
         yield DevicePanel(Readings(self.cifar.session.devices))
         with VerticalScroll(id="live", can_focus=False):
-            yield ItemGrid(id="cards", min_column_width=76, regular=True)
-        yield RecordTable[Run](COLUMNS, id="waiting")
+            yield ItemGrid(id="cards", min_column_width=CARD_WIDTH, regular=True)
+        yield RecordTable[Run](columns(self.note), id="waiting")
         yield Static(
             "Nothing waits. Go to the catalogue with 1, mark networks with space, queue them with a.", id="empty"
         )
@@ -112,6 +93,9 @@ class QueueScreen(RunsScreen, TableScreen):
         runs = self.in_order()
         rows = {run.id: run for run in runs if matches(query, searched(run))}
         self.table.show(rows, among=[run.id for run in runs])
+        if self.cifar.queue and (lost := set(self.cifar.queue.lost_devices)) != self.lost:
+            self.lost = lost
+            self.table.redraw()
         self.query_one("#empty").display = not rows and not query
         self.table.display = bool(rows or query)
         self.query_one("#count", Static).update(self.in_words())
@@ -121,25 +105,42 @@ class QueueScreen(RunsScreen, TableScreen):
             self.followed = ""
 
     def in_words(self) -> str:
-        """How much there is to do, and when it will be done."""
+        """How much there is to do, when it will be done, and what cannot be done here."""
         runs = [run for run in self.cifar.runs.values() if run.status in {"running", "queued"}]
-        if not runs:
-            return ""
-        live = sum(run.status == "running" for run in runs)
+        stuck = {run.id: why for run in runs if (why := self.why_it_waits(run))}
+        able = sorted(
+            (run for run in runs if run.id not in stuck), key=lambda run: (run.status == "queued", run.position)
+        )
+        live = sum(run.status == "running" for run in able)
         parts = [f"{words.several(live, 'run')} training"] if live else []
-        parts += [f"{len(runs) - live} waiting"] if len(runs) > live else []
+        parts += [f"{len(able) - live} waiting"] if len(able) > live else []
         if self.paces is None or self.paces[0] is not self.cifar.runs:
             self.paces = self.cifar.runs, Paces(self.cifar.runs.values(), self.cifar.device)
-        known, unknown = still_to_come(runs, self.cifar.steps, self.paces[1])
+        left = still_to_come(able, self.cifar.steps, self.paces[1])
+        known = [(run, estimate) for run in able if (estimate := left[run.id])]
+        unknown = len(able) - len(known)
         if known:
-            whole = together(known, len(self.cifar.session.devices))
-            left = ("" if whole.measured else "about ") + words.time_left(whole.seconds)
+            bound = [run.device_id if run.status == "running" else run.pinned_to for run, _ in known]
+            whole = together([estimate for _, estimate in known], list(self.cifar.device_names), bound)
+            time = ("" if whole.measured else "about ") + words.time_left(whole.seconds)
             parts.append(
-                f"{left} and more left" if unknown else f"{left} left in all, done {progress.end(whole.seconds)}"
+                f"{time} and more left" if unknown else f"{time} left in all, done {progress.end(whole.seconds)}"
             )
         if unknown:
             parts.append(f"{unknown} of unknown length")
+        if stuck:
+            parts.append(f"{len(stuck)} cannot begin: {next(iter(stuck.values()))}")
         return " · ".join(parts)
+
+    def note(self, run: Run) -> Cell:
+        """What there is to know of a run."""
+        pin = run.pinned_to or ""
+        state = "is set aside" if self.cifar.queue and pin in self.cifar.queue.lost_devices else "is not here"
+        return note(run, f"{pin} {state}" if pin and self.why_it_waits(run) else None)
+
+    def why_it_waits(self, run: Run) -> str | None:
+        """Why no device here can train a run that is queued."""
+        return self.cifar.queue.why_it_waits(run) if self.cifar.queue and run.status == "queued" else None
 
     def in_order(self) -> list[Run]:
         """What waits, in the order in which it will train, then what has ended in this session, the newest first."""
@@ -149,20 +150,41 @@ class QueueScreen(RunsScreen, TableScreen):
         return waiting + sorted(ended, key=lambda run: run.finished or run.created, reverse=True)
 
     def update_cards(self, live: list[Run]) -> None:
-        """A card for each run that trains."""
+        """A card for each run that trains, as high as there is room for all of them."""
+        self.fit_cards(len(live))
         cards = {card.run_id: card for card in self.query(LiveCard)}
         free = [cards[id] for id in cards.keys() - {run.id for run in live}]
+        devices = list(self.cifar.device_names)
+        live.sort(key=lambda run: devices.index(run.device_id) if run.device_id in devices else len(devices))
         for run in live:
             epochs = partial(self.cifar.epochs, run.id)
             step = self.cifar.steps.get(run.id)
-            if card := cards.get(run.id) or (free.pop() if free else None):  # the next run takes over card and focus
+            card = cards.get(run.id)
+            if card is None and free:  # the next run takes over card and focus, of the same device if that can be
+                card = next((one for one in free if one.run and one.run.device_id == run.device_id), free[0])
+                free.remove(card)
+            if card is not None:
                 card.show(run, step, epochs)
             else:
                 self.query_one("#cards").mount(LiveCard(run, step, epochs))
         for card in free:
             card.remove()
+        order = [run.id for run in live]
+        if [card.run_id for card in self.query(LiveCard) if card.run_id in order] != order:
+            self.query_one("#cards").sort_children(
+                key=lambda card: order.index(card.run_id) if isinstance(card, LiveCard) and card.run_id in order else -1
+            )
         self.query_one("#live").display = bool(live)
         self.call_after_refresh(self.keep_focus)
+
+    def fit_cards(self, number: int) -> None:
+        """Give each of so many cards its height."""
+        grid, height = self.query_one("#cards", ItemGrid), card_height(number, self.size.width, self.size.height)
+        grid.styles.grid_rows = str(height)
+        grid.set_class(height < LOWEST_CARD, "-dense")
+
+    def on_resize(self) -> None:
+        self.fit_cards(len(self.query(LiveCard)))
 
     def keep_focus(self) -> None:
         """Something is always under the keys: a card, or else the table."""
@@ -200,6 +222,33 @@ class QueueScreen(RunsScreen, TableScreen):
         """Move the waiting run under the cursor."""
         if isinstance(self.focused, RecordTable) and (id := self.table.current) is not None:
             self.with_queue(lambda queue: queue.move(id, by))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """There is something to pin where there are several devices, or a pin to take away."""
+        if action == "pin":
+            waiting = (run for run in self.cifar.runs.values() if not run.is_over)
+            return len(self.cifar.device_names) > 1 or any(run.pinned_to for run in waiting)
+        return super().check_action(action, parameters)
+
+    def action_pin(self) -> None:
+        """Choose the device for the chosen runs."""
+        from tui.screens.pin import Pin, PinDialog
+
+        runs = [run for id in self.chosen() if (run := self.cifar.runs.get(id)) and not run.is_over]
+        if not runs or self.queue_or_say_why() is None:
+            return
+        if busy := next((run for run in runs if run.status == "running"), None):
+            said = f"{model_name(busy.model)} trains on {busy.device_id} now: pause it, pin it, and let it go on"
+            self.notify(said, severity="warning", markup=False)
+            return
+
+        def pin(chosen: Pin | None) -> None:
+            if chosen is not None:
+                self.with_queue(lambda queue: [queue.pin(run.id, chosen.device) for run in runs])
+
+        several = words.several(len(runs), "run")
+        title = f"Pin {model_name(runs[0].model)} to" if len(runs) == 1 else f"Pin {several} to"
+        self.app.push_screen(PinDialog(title, self.cifar.device_names, runs[0].pinned_to), pin)
 
     def action_log(self) -> None:
         """The log of the run under the cursor."""

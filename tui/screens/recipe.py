@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -15,11 +15,13 @@ from textual.widgets import Button, Input, Label, Select, Static
 
 from store.errors import UsageProblem
 from store.records import Recipe
+from trainer.estimate import Paces
 from trainer.recipes import FIELDS, PRESETS, changed, expected
 from tui import words
 from tui.compare import changes, model_name, recipe_in_words, written
-from tui.estimate import Paces, together
+from tui.estimate import together
 from tui.screens.dialog import Dialog
+from tui.screens.pin import ANY, device_choices
 
 MOST_SEEDS = 1000
 LAST_SEED = 2**31  # far more than anyone needs, and short enough to read
@@ -31,6 +33,7 @@ class Choice:
 
     recipe: Recipe
     seeds: range
+    pinned_to: str | None = None  # the only device that may train them
 
 
 class FieldRow(Horizontal):
@@ -79,8 +82,8 @@ class RecipeDialog(Dialog[Choice]):
         Binding("up", "app.focus_previous", "Previous", show=False, id="previous", tooltip="To the line before"),
     ]
 
-    def __init__(self, models: list[str], paces: Paces, devices: Sequence[str]) -> None:
-        """`devices` of the session train side by side."""
+    def __init__(self, models: list[str], paces: Paces, devices: Mapping[str, str]) -> None:
+        """`devices` of the session train side by side: what runs call them, by name."""
         super().__init__()
         self.models, self.paces, self.devices = models, paces, devices
         self.recipe: Recipe | None = Recipe()
@@ -96,11 +99,21 @@ class RecipeDialog(Dialog[Choice]):
                 with Horizontal():
                     yield Label("preset", classes="field")
                     yield Select(
-                        [(name, name) for name in PRESETS], value=Recipe().name, allow_blank=False, compact=True
+                        [(name, name) for name in PRESETS],
+                        value=Recipe().name,
+                        allow_blank=False,
+                        compact=True,
+                        id="presets",
                     )
                 yield Static(id="preset", markup=False)
                 yield FieldRow("seeds", "seeds", "1")
                 yield FieldRow("first_seed", "first seed", "0")
+                if len(self.devices) > 1:
+                    with Horizontal():
+                        yield Label("device", classes="field")
+                        yield Select(
+                            device_choices(self.devices), value=ANY, allow_blank=False, compact=True, id="device"
+                        )
                 for field in FIELDS:
                     yield FieldRow(field, field.replace("_", " "), in_text(getattr(Recipe(), field)))
             yield Static(id="sum", markup=False)
@@ -115,9 +128,15 @@ class RecipeDialog(Dialog[Choice]):
 
     @property
     def preset(self) -> Recipe:
-        return PRESETS[str(self.query_one(Select).value)]
+        return PRESETS[str(self.query_one("#presets", Select).value)]
 
-    @on(Select.Changed)
+    @property
+    def pin(self) -> str | None:
+        """The device that alone may train, if one was chosen."""
+        chosen = str(self.query_one("#device", Select).value) if self.query("#device") else ANY
+        return None if chosen == ANY else chosen
+
+    @on(Select.Changed, "#presets")
     def fill_in(self) -> None:
         """A preset was chosen: its values go into the fields."""
         for row in self.query(FieldRow):
@@ -127,6 +146,7 @@ class RecipeDialog(Dialog[Choice]):
     @on(DescendantFocus)
     @on(DescendantBlur)
     @on(Input.Changed)
+    @on(Select.Changed, "#device")
     def check(self) -> None:
         """Check every field, say what is wrong, and add up what would be queued."""
         rows = {row.field: row for row in self.query(FieldRow)}
@@ -175,8 +195,10 @@ class RecipeDialog(Dialog[Choice]):
         known = [estimate for estimate in each if estimate is not None]
         if not known:
             return "how long that takes is known after a first run on this device"
-        side_by_side = min(len(self.devices), len(known) * seeds)
-        whole = together([estimate for estimate in known for _ in range(seeds)], side_by_side)
+        devices = list(self.devices) if self.pin is None else [self.pin]
+        side_by_side = min(len(devices), len(known) * seeds)
+        each_run = [estimate for estimate in known for _ in range(seeds)]
+        whole = together(sorted(each_run, key=lambda one: -one.seconds), devices)
         parts = [f"about {words.time_left(whole.seconds)} in all"]
         if side_by_side > 1:
             parts.append(f"on {side_by_side} devices")
@@ -194,7 +216,7 @@ class RecipeDialog(Dialog[Choice]):
     @on(Button.Pressed, "#queue")
     def action_queue(self) -> None:
         if self.recipe is not None and self.seeds is not None:
-            self.dismiss(Choice(self.recipe, self.seeds))
+            self.dismiss(Choice(self.recipe, self.seeds, self.pin))
 
     @on(Button.Pressed, "#cancel")
     def cancel_pressed(self) -> None:

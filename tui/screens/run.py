@@ -158,7 +158,7 @@ def facts_of(run: Run) -> list[tuple[str, str]]:
         ("best", best + beside),
         ("differs in", reasons),
         ("last", words.percent(run.last_accuracy)),
-        ("device", " · ".join(filter(None, [run.device, run.plan])) or words.NOTHING),
+        ("device", " · ".join(filter(None, [words.device(run), run.plan])) or words.NOTHING),
         ("time", f"{words.duration(run.seconds)}, {words.speed(run.images_per_second)}"),
         ("parameters", f"{words.count(run.params)} ({words.weights_size(run.params)})"),
     ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from statistics import fmean
 from typing import ClassVar
 
 from textual.content import Content
@@ -12,9 +14,11 @@ from textual.widget import Widget
 from tui import words
 from tui.background import in_background
 from tui.readings import GpuReading, Reading, Readings
+from tui.widgets.live import TALL
 
 BETWEEN_READINGS = 1.0  # seconds
 METER = 8  # cells of a meter
+MOST_LINES = 2  # GPUs that have a line each on a low screen
 HOT = 90.0  # °C; most cards begin to slow themselves down a little above
 
 
@@ -45,16 +49,24 @@ class DevicePanel(Widget):
         self.reading = reading
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
-        return max(1, len(self.reading.gpus) if self.reading else 1)
+        return 1 if self.is_summed_up or not self.reading else max(1, len(self.reading.gpus))
 
     def render(self) -> Content:
         if self.reading is None:
             return self._part("reading the machine …", "label")
-        gpus = [self._gpu(number, gpu) for number, gpu in enumerate(self.reading.gpus)]
+        if self.is_summed_up:
+            gpus = [self._together(self.reading.gpus)]
+        else:
+            gpus = [self._gpu(number, gpu) for number, gpu in enumerate(self.reading.gpus)]
         first = self._machine(self.reading)
         indent = Content(" " * (first.cell_length + 3))
         lines = [first + Content("   ") + gpus[0], *(indent + gpu for gpu in gpus[1:])] if gpus else [first]
         return Content("\n").join(line.truncate(self.size.width, ellipsis=True) for line in lines)
+
+    @property
+    def is_summed_up(self) -> bool:
+        """One line for all GPUs together: there are many, and the screen is low."""
+        return self.reading is not None and len(self.reading.gpus) > MOST_LINES and self.screen.size.height < TALL
 
     @property
     def is_terse(self) -> bool:
@@ -86,6 +98,20 @@ class DevicePanel(Widget):
             content += self._part(f"   {gpu.celsius:.0f} °C", "full" if gpu.celsius >= HOT else "value")
         if not self.is_terse:
             content += self._part(f"   {gpu.name.removeprefix('NVIDIA ')}", "label")
+        return content
+
+    def _together(self, gpus: Sequence[GpuReading]) -> Content:
+        """All GPUs: how busy they are in the mean, their memory and power in sum, and the hottest."""
+        busy = [gpu.busy for gpu in gpus if gpu.busy is not None]
+        used, total = sum(gpu.memory_used or 0 for gpu in gpus), sum(gpu.memory_total or 0 for gpu in gpus)
+        watts = [gpu.watts for gpu in gpus if gpu.watts is not None]
+        celsius = [gpu.celsius for gpu in gpus if gpu.celsius is not None]
+        facts = [words.used(used, total)] if total else []
+        facts += [f"{sum(watts):,.0f} W"] if watts else []
+        content = self._part(f"{len(gpus)} GPUs ", "label") + self._meter(fmean(busy) if busy else None)
+        content += self._part("  " + "  ".join(facts), "value")
+        if celsius:
+            content += self._part(f"  {max(celsius):.0f} °C", "full" if max(celsius) >= HOT else "value")
         return content
 
     def _meter(self, share: float | None, text: str = "") -> Content:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import ClassVar
 
@@ -21,6 +22,23 @@ BLOCKS = "▁▂▃▄▅▆▇█"
 PHASES = {"prepare": "preparing", "train": "training", "test": "testing"}
 
 
+LOWEST_CARD = 5  # lines of a card with a border: three of them tell something
+LOW_CARD, HIGH_CARD = 7, 18  # lines of a card on a low screen, and on a tall one, where its curves are drawn
+CURVED_CARD = 12  # lines that curves need at least
+CARD_WIDTH = 76  # cells; as many cards stand side by side as there is room for
+TALL = 40  # lines of a screen
+SHARE = 0.65  # of the screen's lines that cards may take
+
+
+def card_height(number: int, width: int, height: int) -> int:
+    """The lines of each of so many cards on a screen of this size, so that all of them are seen if that can be."""
+    rows = math.ceil(max(number, 1) / max(width // (CARD_WIDTH + 1), 1))
+    room = int(SHARE * (height - 2)) // rows  # without the first line and the last
+    if LOW_CARD < room < CURVED_CARD:
+        return LOW_CARD
+    return max(2, min(room, HIGH_CARD if height >= TALL else LOW_CARD))
+
+
 def sparkline(values: Sequence[float], width: int) -> str:
     """The newest values as little bars between the lowest and the highest; long histories are thinned out."""
     if len(values) > width:
@@ -36,6 +54,7 @@ class LiveCard(Widget, can_focus=True):
     """Draws one run and the step it is in."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "live--name",
         "live--label",
         "live--value",
         "live--done",
@@ -90,9 +109,8 @@ class LiveCard(Widget, can_focus=True):
             self.trained = step
         self.run_id = run.id
         self.run, self.step = run, step
-        parts = [f"▶ {model_name(run.model)}", recipe_in_words(run.recipe), f"seed {run.seed}", run.id]
-        self.border_title = " · ".join(parts).replace("[", "\\[")
-        self.border_subtitle = run.device.replace("[", "\\[")
+        self.border_title = " · ".join(self._names(run)).replace("[", "\\[")
+        self.border_subtitle = words.device(run).replace("[", "\\[")
 
     def action_open(self) -> None:
         self.post_message(self.Opened(self.run_id))
@@ -107,11 +125,29 @@ class LiveCard(Widget, can_focus=True):
         run, step = self.run, self.step
         if run is None:
             return Content("")
-        width = self.size.width
-        lines = [*self._bars(run, step, width), self._numbers(run), self._times(run, step)]
-        rest = self.size.height - len(lines)
-        lines += self._charts(width, rest - 1) if rest > LOWEST_CHART else [self._curves(width)]
-        return Content("\n").join(line.truncate(width, ellipsis=True) for line in lines)
+        width, height = self.size.width, self.size.height
+        whole, epoch = self._bars(run, step, width)
+        lines = [whole, self._numbers(run), self._times(run, step)]
+        if not self.styles.border_top[0]:
+            lines.insert(0, self._headline(run, step, width))
+        elif height > len(lines):
+            lines.insert(1, epoch)
+            rest = height - len(lines)
+            lines += self._charts(width, rest - 1) if rest > LOWEST_CHART else [self._curves(width)]
+        return Content("\n").join(line.truncate(width, ellipsis=True) for line in lines[:height])
+
+    def _names(self, run: Run) -> list[str]:
+        return [f"▶ {model_name(run.model)}", recipe_in_words(run.recipe), f"seed {run.seed}", run.id]
+
+    def _headline(self, run: Run, step: Step | None, width: int) -> Content:
+        """What the border would tell, where there is no room for one: and how well it does, and how long it takes."""
+        speed = self.trained.images_per_second if self.trained else run.images_per_second
+        best, left = words.percent(run.best_accuracy), words.time_left(progress.left(run, step, speed))
+        told = f"best {best}   left {left}   {run.device_id}"
+        name, *rest = self._names(run)
+        names = self._part(name, "name") + self._part(" · " + " · ".join(rest), "label")
+        room = max(width - len(told) - 2, 0)
+        return names.truncate(room, ellipsis=True, pad=True) + "  " + self._part(told, "value")
 
     def _bars(self, run: Run, step: Step | None, width: int) -> list[Content]:
         number = min(run.epochs_done + 1, run.recipe.epochs)
