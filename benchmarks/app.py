@@ -180,9 +180,13 @@ def fill(home: Path, count: int) -> None:
 def queue_lenet(home: Path) -> str:
     """A long training of LeNet waits in this home. Returns its id."""
     with RunStore.open(home) as store:
-        run = Run(id=store.new_id(), model="lenet", dataset="synthetic", created=datetime.now(UTC), recipe=Recipe())
+        run = waiting_run(store)
         store.add(replace(run, position=1.0))
         return run.id
+
+
+def waiting_run(store: RunStore) -> Run:
+    return Run(id=store.new_id(), model="lenet", dataset="synthetic", created=datetime.now(UTC), recipe=Recipe())
 
 
 def starts(home: Path, empty: Path, folder: Path, times: int, count: int) -> None:

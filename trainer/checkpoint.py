@@ -10,7 +10,7 @@ import math
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import IO, Annotated, Any
 
 import msgspec
 import safetensors.torch
@@ -18,6 +18,7 @@ import torch
 
 from store import files
 from store.records import Epoch
+from trainer import space
 from trainer.plan import Plan
 from trainer.space import CHECKPOINTS
 from trainer.state import Optimizer, State, Weights
@@ -32,6 +33,12 @@ class Damaged(Exception):
 
 def save(folder: Path, state: State, plan: Plan) -> None:
     """Write the newest checkpoint, and keep the one before it. Raises OSError when the disk is full."""
+    with files.replacing(folder / NEWEST, keep=folder / BEFORE) as file:
+        write(file, state, plan)
+
+
+def write(file: IO[bytes], state: State, plan: Plan) -> None:
+    """Write a checkpoint into an open file."""
     content = {
         "format": FORMAT,
         "network": state.network.state_dict(),
@@ -48,8 +55,7 @@ def save(folder: Path, state: State, plan: Plan) -> None:
         "generator": state.generator.get_state(),
         "plan": msgspec.to_builtins(plan),
     }
-    with files.replacing(folder / NEWEST, keep=folder / BEFORE) as file:
-        torch.save(content, file)
+    torch.save(content, file)
 
 
 def load(path: Path) -> dict[str, Any]:
@@ -97,7 +103,7 @@ def whole(folder: Path, damaged: list[str]) -> Iterator[tuple[Path, dict[str, An
 
 def set_aside(path: Path, error: Damaged, damaged: list[str]) -> None:
     """Keep a checkpoint that is of no use under a name that is not looked at. Raises OSError."""
-    files.disk.rename(path, _aside(path))
+    files.disk.rename(path, space.aside(path))
     damaged.append(str(error))
 
 
@@ -162,9 +168,7 @@ def _restore_optimizer(optimizer: Optimizer, content: dict[str, Any]) -> None:
 
 def remove(folder: Path) -> None:
     """Remove the checkpoints of a run that is done."""
-    for path in (folder / NEWEST, folder / BEFORE):
-        path.unlink(missing_ok=True)
-        _aside(path).unlink(missing_ok=True)
+    space.remove_checkpoints(folder)
 
 
 def size_of(network: torch.nn.Module) -> int:
@@ -173,13 +177,13 @@ def size_of(network: torch.nn.Module) -> int:
 
 
 def write_weights(path: Path, weights: Weights) -> None:
-    """Write a state dict as safetensors: contiguous, on the CPU, the same bytes for the same weights."""
-    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
-    files.replace(path, safetensors.torch.save(plain))
+    """Write a state dict as safetensors."""
+    files.replace(path, weights_of(weights))
 
 
-def _aside(path: Path) -> Path:
-    return path.with_suffix(".damaged.pt")
+def weights_of(weights: Weights) -> bytes:
+    """A state dict as safetensors: contiguous, on the CPU, the same bytes for the same weights."""
+    return safetensors.torch.save({name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()})
 
 
 def _first_line(error: Exception) -> str:

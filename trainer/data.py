@@ -57,9 +57,14 @@ def load(source: Source, train_limit: int | None = None, test_limit: int | None 
         if fault := verify(source):
             raise Problem(fault)
         classes, train, test = _cifar10(source.folder, train_limit, test_limit)
-    # One copy of the training images in memory: the bordered one. Random crops are cut from it without another.
+    return assembled(source.name, classes, train, test)
+
+
+def assembled(name: DatasetName, classes: tuple[str, ...], train: Images, test: Images) -> DataSet:
+    """A data set of these parts. The training images are copied."""
+    # One copy of them stays in memory: the bordered one. Random crops are cut from it without another.
     padded = F.pad(train.images, (BORDER,) * 4)
-    return DataSet(source.name, classes, Images(_inside(padded), train.labels), test, padded)
+    return DataSet(name, classes, Images(_inside(padded), train.labels), test, padded)
 
 
 def _inside(padded: Tensor) -> Tensor:

@@ -98,9 +98,11 @@ def visible_gpu_names() -> list[str]:
 
 def cpu_threads() -> int:
     """How many CPU threads a training may take: the cores this process may run on, less one for the screen where there
-    are more than two; its share of them where several train on the CPU side by side."""
+    are more than two; its share of them where several train on the CPU side by side. $OMP_NUM_THREADS is the most."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, (cores - 1 if cores > 2 else cores) // _sharing)
+    share = max(1, (cores - 1 if cores > 2 else cores) // _sharing)
+    most = os.environ.get("OMP_NUM_THREADS", "")
+    return min(share, int(most)) if most.isdecimal() and int(most) else share
 
 
 _sharing = 1  # trainings that share this process's cores; see share_cores

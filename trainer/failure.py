@@ -39,7 +39,7 @@ def is_disk_full(error: BaseException) -> bool:
     """Was it the disk, or the user's share of it, that had no room? torch may hide that behind an error of its own."""
     return any(
         isinstance(one, DiskFull) or (isinstance(one, OSError) and one.errno in {errno.ENOSPC, errno.EDQUOT})
-        for one in _with_causes(error)
+        for one in with_causes(error)
     )
 
 
@@ -50,6 +50,14 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 class DeviceLost(Problem):
     """The device under a training has gone: what a Training raises that knows so by itself."""
+
+
+class WorkerLost(Problem):
+    """The process of a training on another machine has gone, and maybe the machine: the run goes on elsewhere."""
+
+    def __init__(self, line: str, *, device_is_gone: bool = False) -> None:
+        super().__init__(line)
+        self.device_is_gone = device_is_gone
 
 
 def is_device_lost(error: BaseException, device: str) -> bool:
@@ -130,7 +138,7 @@ def _gigabytes(count: int) -> str:
     return f"{count / 1e9:.1f} GB"
 
 
-def _with_causes(error: BaseException) -> Iterator[BaseException]:
+def with_causes(error: BaseException) -> Iterator[BaseException]:
     """The error, and those that it came of."""
     one: BaseException | None = error
     seen = set[int]()

@@ -15,7 +15,7 @@ from store.errors import Problem
 from store.records import Epoch, Recipe, Run, Step
 from trainer import checkpoint, space
 from trainer.average import Average
-from trainer.data import DataSet, load
+from trainer.data import DataSet
 from trainer.device import cpu_threads, keep_freed_memory
 from trainer.drawing import drawing_from
 from trainer.engine import Engine, device_in_words, find_device
@@ -24,7 +24,6 @@ from trainer.loop import fit, steps_of
 from trainer.optim import optimizer
 from trainer.own import changed_file
 from trainer.plan import Plan, cpu_plan, exact_plan
-from trainer.source import Source
 from trainer.state import State, Tally, stable_hash
 from zoo.fitness import check
 
@@ -32,10 +31,10 @@ from zoo.fitness import check
 class Job:
     """The real `Training` of a run. Made in the thread that trains; raises Problem when the run cannot begin."""
 
-    def __init__(self, run: Run, folder: Path, device: str, source: Source) -> None:
+    def __init__(self, run: Run, folder: Path, device: str, data: DataSet) -> None:
         self.run, self.folder = run, folder
         torch_device = find_device(device)
-        self.data = load(source, run.recipe.train_limit, run.recipe.test_limit).to(torch_device)
+        self.data = data.to(torch_device)
         keep_freed_memory()  # not before: what loading the images frees is too much to keep
         damaged: list[str] = []
         self.state, self.engine = self._restored(torch_device, damaged) or self._begun(torch_device)
@@ -85,6 +84,9 @@ class Job:
 
     def discard_checkpoints(self) -> None:
         checkpoint.remove(self.folder)
+
+    def close(self) -> None:
+        """Nothing to do: it all belongs to this process."""
 
     def _notice(self, damaged: list[str]) -> str | None:
         if not damaged:

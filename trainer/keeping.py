@@ -23,11 +23,15 @@ class Keeper:
 
     def keep(self, run: Run, step: Step | None = None) -> Run:
         """A newer snapshot: to the store, then to whoever listens. Raises StoreError."""
+        self.save(run)
+        self.tell(run, step)
+        return run
+
+    def save(self, run: Run) -> None:
+        """A newer snapshot: to the store, and to nobody yet. Raises StoreError."""
         self._store.save(run)
         with self._lock:
             self._unsaved.pop(run.id, None)
-        self.tell(run, step)
-        return run
 
     def keep_if_possible(self, run: Run) -> Run:
         """As `keep`; where the disk refuses, the snapshot stays in memory."""

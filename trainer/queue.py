@@ -21,15 +21,15 @@ from store.records import DatasetName, Recipe, Run, Step
 from store.runs import RunStore
 from trainer import outcome
 from trainer.device import prepare_process, share_cores
-from trainer.failure import free_memory, in_words, is_device_lost, is_disk_full
+from trainer.failure import WorkerLost, free_memory, in_words, is_device_lost, is_disk_full
 from trainer.keeping import Keeper
 from trainer.lifecycle import ended, last_position, new_run, wants_to_train
-from trainer.outcome import Wish
+from trainer.outcome import Losses, Wish
 from trainer.own import lacking_model, require_model
 from trainer.run_log import note
 from trainer.schedule import Lengths, Line, places, why_nowhere
 from trainer.space import has_room
-from trainer.training import Open, Tell, Training, opener
+from trainer.training import PREPARING, Open, Tell, Training, opener
 from trainer.worker import Active, Trainer
 
 __all__ = ["JobQueue", "Open", "Tell", "Training", "opener"]
@@ -37,6 +37,8 @@ __all__ = ["JobQueue", "Open", "Tell", "Training", "opener"]
 log = logging.getLogger("cifar-tui")
 
 BETWEEN_LOOKS = 30.0  # seconds from one look at a full disk to the next
+BETWEEN_DEVICES = 5.0  # seconds from one look at the devices to the next, where they come and go
+GONE = "its machine has left the cluster"
 
 
 class JobQueue:
@@ -49,47 +51,49 @@ class JobQueue:
         devices: Sequence[str],
         tell: Tell,
         *,
+        devices_now: Callable[[], Sequence[str]] | None = None,
         has_room: Callable[[Path, Run], bool] = has_room,
         between_looks: float = BETWEEN_LOOKS,
     ) -> None:
+        """`devices_now` is asked now and then where devices come and go, as the machines of a cluster do."""
         self._store, self._open, self._tell = store, open, tell
         self._keeper = Keeper(store, self._heard)
-        self._has_room, self._between_looks = has_room, between_looks
-        self._devices = tuple(devices)
+        self._devices_now, self._has_room, self._between_looks = devices_now, has_room, between_looks
+        # Held while a run comes into the line or leaves it and that is told, so that it is heard in this order. Nothing
+        # is told under the other lock: whoever listens may be asking us something.
+        self._entering = threading.RLock()
         self._changed = threading.Condition()  # guards everything below
+        self._devices = tuple(devices)
         self._lost: dict[str, str] = {}  # devices that nothing can train on any more, and why
+        self._losses = Losses()  # of workers on other machines
         self._short: dict[str, float] = {}  # ids of runs that wait for room on the disk, and when each began to
         self._line = Line()  # what waits for a worker
         self._active: dict[str, Active] = {}  # by run id
         self._closing = False
-        self._trainer = Trainer(store, open, self._keeper, self._changed, self._begin)
-        self._workers = [
-            threading.Thread(
-                # Inductor's and Dynamo's settings are context variables, which a plain thread would not see.
-                target=contextvars.copy_context().run,
-                args=(self._work, device),
-                name=f"trains on {device}",
-                daemon=True,
-            )
-            for device in devices
-        ]
+        self._trainer = Trainer(store, open, self._keeper, self._changed, self._load, self._begin)
+        self._workers: dict[str, threading.Thread] = {}  # by device; one whose device was lost has ended, or soon will
 
     def start(self) -> None:
         """Start the workers."""
         prepare_process()
         share_cores(self._devices)
-        for worker in self._workers:
-            worker.start()
+        with self._changed:
+            for device in self._devices:
+                self._start_worker(device)
+        if self._devices_now:
+            threading.Thread(target=self._watch_devices, name="watches the devices", daemon=True).start()
 
     def take_up(self) -> list[Run]:
         """Queue everything that waited or was interrupted when the store was last closed. What was paused stays so,
         and a run whose model is not in the catalogue now stays interrupted and says what it needs."""
         taken = []
-        for run in self.jobs():
-            with self._changed:
-                is_known = run.id in self._line or run.id in self._active  # it was added a moment ago
-            if wants_to_train(run) and not is_known:
-                taken.append(self._take_up(run))
+        for job in self.jobs():
+            with self._entering:
+                run = self._keeper.known(job.id)
+                with self._changed:
+                    is_known = run.id in self._line or run.id in self._active  # it was added a moment ago
+                if wants_to_train(run) and not is_known:
+                    taken.append(self._take_up(run))
         return [run for run in taken if run.status == "queued"]
 
     def receive(self) -> list[Run]:
@@ -178,14 +182,17 @@ class JobQueue:
 
     def pin(self, id: str, device: str | None) -> Run:
         """Let only this device train a run that is not over, or any (None). Raises Problem for one that trains now."""
-        with self._changed:
-            if id in self._active:
-                raise Problem(f"run {id} trains now: pause it, and pin it then")
+        with self._entering:
+            with self._changed:
+                if id in self._active:
+                    raise Problem(f"run {id} trains now: pause it, and pin it then")
             run = self._keeper.known(id)
             if run.is_over:
                 raise Problem(f"run {id} is {run.status}: it waits for no device")
-            self._changed.notify_all()
-            return self._know(replace(run, pinned_to=device))
+            run = self._know(replace(run, pinned_to=device))
+        with self._changed:
+            self._changed.notify_all()  # another device may train it now
+        return run
 
     def label(self, id: str, tags: Sequence[str], note: str) -> Run:
         """Give a run the user's words, while it trains, too."""
@@ -195,6 +202,22 @@ class JobQueue:
                 one.run = run = replace(one.run, tags=run.tags, note=run.note)
         self._tell(run, None)
         return run
+
+    def set_devices(self, devices: Sequence[str]) -> None:
+        """These are the devices that there are now. New ones begin to train; what was on one that has gone says so
+        itself, and goes on elsewhere."""
+        with self._changed:
+            if self._closing:
+                return
+            gone = set(self._devices) - set(devices)
+            self._lost |= {device: GONE for device in gone if device not in self._lost}
+            back = [device for device in devices if self._lost.get(device) == GONE]
+            for device in back:
+                del self._lost[device]
+            for device in (*back, *(device for device in devices if device not in self._devices)):
+                self._start_worker(device)
+            self._devices = tuple(devices)
+            self._changed.notify_all()
 
     def set_aside(self, ids: Sequence[str]) -> None:
         """Forget runs that neither train nor wait; `RunStore.bring_back` undoes it. Raises Problem before anything is
@@ -246,8 +269,8 @@ class JobQueue:
                 one.run = self._keeper.keep_if_possible(replace(one.run, status="interrupted"))
         loading = {one.worker for one in taken if not one.begun}
         until = time.monotonic() + patience
-        for worker in self._workers:
-            if worker not in loading and worker.ident is not None:
+        for worker in list(self._workers.values()):
+            if worker not in loading:
                 worker.join(max(0.0, until - time.monotonic()))
         for run in self._keeper.unsaved():
             self._keeper.keep_if_possible(run)
@@ -255,9 +278,32 @@ class JobQueue:
 
     def is_working(self) -> bool:
         """A worker thread is still alive. Python must then be left by `os._exit`, or it aborts inside a torch call."""
-        return any(worker.is_alive() for worker in self._workers)
+        return any(worker.is_alive() for worker in list(self._workers.values()))
 
     # What follows happens in a worker's thread, or is shared by both sides.
+
+    def _start_worker(self, device: str) -> None:
+        """Let a device train, unless its worker is at it; the lock is held."""
+        if device not in self._workers:
+            self._workers[device] = threading.Thread(
+                # Inductor's and Dynamo's settings are context variables, which a plain thread would not see.
+                target=contextvars.copy_context().run,
+                args=(self._work, device),
+                name=f"trains on {device}",
+                daemon=True,
+            )
+            self._workers[device].start()
+
+    def _watch_devices(self) -> None:
+        """Ask what devices there are, until the queue is closed."""
+        while self._devices_now:
+            with self._changed:
+                if self._changed.wait_for(lambda: self._closing, BETWEEN_DEVICES):
+                    return
+            try:
+                self.set_devices(self._devices_now())
+            except Exception as error:  # the next look may be luckier
+                log.warning("cannot tell what devices there are: %s", error)
 
     def _work(self, device: str) -> None:
         while one := self._next(device):
@@ -283,23 +329,41 @@ class JobQueue:
                     self._between_looks if is_refused else None,
                 )
                 if self._closing or device in self._lost:
+                    if not self._closing:  # which waits for its workers
+                        del self._workers[device]
                     return None
                 if run := self._line.first_for(device):
                     self._line.take(run.id)
                     one = self._active[run.id] = Active(self._keeper.known(run.id), threading.current_thread())
                     return one
 
+    def _load(self, one: Active, run: Run) -> bool:
+        """A worker will load this run, and says so; unless somebody wished otherwise a moment ago."""
+        with self._entering:
+            with self._changed:
+                if self._active.get(run.id) is not one:
+                    return False
+            self._keeper.keep(run, PREPARING)
+            return True
+
     def _begin(self, one: Active) -> bool:
-        """May this run begin, now that everything is loaded? Not when the queue was closed meanwhile."""
+        """May this run begin, now that everything is loaded? Not when somebody wished otherwise meanwhile, nor when the
+        queue was closed."""
         with self._changed:
-            one.begun = not self._closing
+            one.begun = not self._closing and self._active.get(one.run.id) is one
             return one.begun
 
     def _end_badly(self, one: Active, device: str, error: BaseException) -> None:
         """Something went wrong: the run fails, or waits for room on the disk or another device; its last checkpoint
         stays."""
         why = in_words(error, one.run)
-        if is_device_lost(error, device):
+        if isinstance(error, WorkerLost):
+            with self._changed:
+                if error.device_is_gone:  # which is no fault of the run
+                    self._lost[device] = GONE
+                times = 0 if error.device_is_gone else self._losses.count(one.run)
+            run = outcome.without_worker(one.run, one.wish, why, times)
+        elif is_device_lost(error, device):
             with self._changed:
                 self._lost[device] = why
             run = outcome.without_device(one.run, one.wish, device, why)
@@ -351,35 +415,42 @@ class JobQueue:
         return [run for run in placed if run.id in new]
 
     def _add(self, run: Run) -> Run:
-        self._store.add(run)
-        return self._enqueue(run)
+        with self._entering:  # so that nobody takes up what is half added
+            self._store.add(run)
+            return self._enqueue(run)
 
     def _enqueue(self, run: Run) -> Run:
-        run = self._keeper.keep(replace(run, status="queued", error=None, finished=None))
-        with self._changed:
-            self._short.pop(run.id, None)
-            self._line.put(run)
-            self._changed.notify_all()
+        with self._entering:
+            run = self._keeper.keep(replace(run, status="queued", error=None, finished=None))
+            with self._changed:
+                self._short.pop(run.id, None)
+                self._line.put(run)
+                self._changed.notify_all()
         return run
 
     def _know(self, run: Run) -> Run:
         """A newer snapshot of a run that does not train; if a worker has taken it meanwhile, it stays as it is."""
-        with self._changed:
-            if run.id not in self._active:
-                self._keeper.keep(run)
+        with self._entering:
+            with self._changed:
+                if run.id in self._active:
+                    return run
+                self._keeper.save(run)
                 self._line.know(run)
+            self._keeper.tell(run, None)
         return run
 
     def _wish(self, id: str, wish: Wish) -> None:
-        with self._changed:
-            if id in self._active:
-                self._active[id].wish = wish
-                return
-            self._line.take(id)
-            self._short.pop(id, None)
-        run = self._keeper.known(id)
-        if not run.is_over:
-            self._keeper.keep(ended(run, "stopped") if wish == "stopped" else replace(run, status=wish, error=None))
+        with self._entering:
+            with self._changed:
+                if (one := self._active.get(id)) and one.begun:
+                    one.wish = wish
+                    return
+                self._active.pop(id, None)  # it is being loaded, and has nothing to save: its worker will find it gone
+                self._line.take(id)
+                self._short.pop(id, None)
+            run = self._keeper.known(id)
+            if not run.is_over:
+                self._keeper.keep(ended(run, "stopped") if wish == "stopped" else replace(run, status=wish, error=None))
 
     def _heard(self, run: Run, step: Step | None) -> None:
         """A newer snapshot is known: on to whoever listens."""

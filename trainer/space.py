@@ -12,6 +12,17 @@ CHECKPOINTS = ("checkpoint.pt", "checkpoint.before.pt")
 SPARE = 4 * 2**20  # bytes for what else is written: lines, logs, results.json and its backup
 
 
+def aside(path: Path) -> Path:
+    """Where a checkpoint that is of no use is kept: under a name that is not looked at."""
+    return path.with_suffix(".damaged.pt")
+
+
+def remove_checkpoints(folder: Path) -> None:
+    """Remove the checkpoints of a run that is done, those that were set aside, and what a lost worker left."""
+    for path in folder.glob("checkpoint*.pt"):
+        path.unlink(missing_ok=True)
+
+
 def copies(recipe: Recipe) -> int:
     """How often the weights may be on the disk: in three checkpoints while the newest is swapped in, each with the
     weights, what the optimizer keeps, the best weights, and their average where the recipe asks for one."""

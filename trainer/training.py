@@ -35,6 +35,9 @@ class Training(Protocol):
     def discard_checkpoints(self) -> None:
         """The run is done: nothing will go on from here."""
 
+    def close(self) -> None:
+        """Let go of what it trained on. What was not saved is lost."""
+
 
 Open = Callable[[Run, Path, str], Training]
 """Makes the Training of a run, in the thread that will train: the run, its folder, the device ("cpu", "cuda:0")."""
@@ -47,9 +50,10 @@ def opener(source_of: Callable[[Run], Source]) -> Open:
     """Opens real trainings, on the images that `source_of` names for a run."""
 
     def open(run: Run, folder: Path, device: str) -> Training:
-        from trainer.job import Job  # imports torch
+        from trainer.data import load  # imports torch
+        from trainer.job import Job
 
-        return Job(run, folder, device, source_of(run))
+        return Job(run, folder, device, load(source_of(run), run.recipe.train_limit, run.recipe.test_limit))
 
     return open
 

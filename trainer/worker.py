@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 
 from msgspec.structs import replace
@@ -37,32 +38,38 @@ class Trainer:
         open: Open,
         keeper: Keeper,
         changed: threading.Condition,
-        may_begin: Callable[[Active], bool],
+        load: Callable[[Active, Run], bool],
+        begin: Callable[[Active], bool],
     ) -> None:
         self._store, self._open, self._keeper = store, open, keeper
-        self._changed, self._may_begin = changed, may_begin
+        self._changed, self._load, self._begin = changed, load, begin
 
     def train(self, one: Active, device: str) -> None:
         """Train one run until it is done or somebody wishes otherwise. Whatever goes wrong is raised."""
         folder = self._store.folder(one.run.id)
         run = replace(one.run, status="running", device_id=device, moved=False, error=None, finished=None)
-        self._keeper.keep(run, PREPARING)
-        note(folder, f"begins on {device}")
-        training = self._open(one.run, folder, run.pinned_to or device)
-        if not self._may_begin(one):
+        if not self._load(one, run):
             return
+        note(folder, f"begins on {device}")
+        with closing(self._open(one.run, folder, run.pinned_to or device)) as training:
+            if self._begin(one):
+                self._drive(one, training)
+                note(folder, f"{one.run.status} after {one.run.epochs_done} epochs")
+
+    def _drive(self, one: Active, training: Training) -> None:
+        """Train a run that is loaded."""
         self._keeper.keep(self._agreed(one.run, training), PREPARING)
         wish = self._follow(one, training)
         if wish is None:
             training.write_weights()
             self._keeper.keep(ended(one.run, "done"))
             training.discard_checkpoints()
-        else:
-            training.save()
-            if wish == "stopped":
-                training.write_weights()
-            self._keeper.keep(ended(one.run, wish) if wish == "stopped" else replace(one.run, status=wish))
-        note(folder, f"{one.run.status} after {one.run.epochs_done} epochs")
+            return
+        training.save()
+        if wish == "stopped":
+            training.write_weights()
+        run = self._agreed(one.run, training)  # on another machine it may have come further than was told
+        self._keeper.keep(ended(run, wish) if wish == "stopped" else replace(run, status=wish))
 
     def _agreed(self, run: Run, training: Training) -> Run:
         """The run as its checkpoint knows it. A line that the checkpoint knows and the file lacks is written again;

@@ -67,6 +67,7 @@ class Program(click.Group):
     metavar="cpu|cuda:0|all",
     help="What to train on, several with commas between.  [default: the first GPU, else the CPU]",
 )
+@click.option("--cluster", metavar="local|auto|HOST:PORT", help="Train on a Ray cluster; local starts one here.")
 @click.option(
     "--models",
     "model_files",
@@ -78,18 +79,27 @@ class Program(click.Group):
 @click.version_option(package_name="cifar-tui", prog_name="cifar-tui")
 @click.pass_context
 def program(
-    ctx: click.Context, home: str | None, data: str | None, device: str | None, model_files: tuple[Path, ...]
+    ctx: click.Context,
+    home: str | None,
+    data: str | None,
+    device: str | None,
+    cluster: str | None,
+    model_files: tuple[Path, ...],
 ) -> None:
     """Train, watch and compare networks on CIFAR-10. Without a command: the app."""
     folder = find_home(home)
     log_under(folder)
     devices = tuple(parse_devices(device))
+    if cluster is not None:
+        from trainer.cluster import require_cluster  # and much that a program without one can do without
+
+        require_cluster(cluster, device)
     prepare_process()  # own models bring torch
     add_files(model_files)  # before the packages: what is named now goes before what happens to be installed
     notices = tuple(add_installed())
     for notice in notices:
         click.echo(f"cifar-tui: {notice}", err=True)
-    ctx.obj = session = Session(folder, data, devices, model_files, notices)
+    ctx.obj = session = Session(folder, data, devices, cluster, model_files, notices)
     if ctx.invoked_subcommand is None:
         from tui.start import start_app
 

@@ -23,6 +23,7 @@ class Session:
     home: Path  # where results, checkpoints, weights and the default data folder live
     data: str | None = None  # --data: a folder, "synthetic", or None for $CIFAR_TUI_DATA, then `data` under the home
     devices: tuple[str, ...] = ("auto",)  # one worker thread each; see trainer.device.parse_devices
+    cluster: str | None = None  # --cluster: local, auto or an address; its slots then take the place of the devices
     models: tuple[Path, ...] = ()  # --models: files whose models are in the catalogue, too
     notices: tuple[str, ...] = ()  # what there is to say about the start: a package whose models were left out
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 
 import click
 
 from store.errors import UsageProblem
 from store.runs import RunStore, StoreInUse
-from trainer.queue import JobQueue, Tell, opener
+from trainer.queue import JobQueue, Tell
 from tui import words
 from tui.session import INTERRUPTED, Session
+from tui.workplace import workplace
 
 
 def start_app(session: Session) -> int:
@@ -29,11 +30,12 @@ def start_app(session: Session) -> int:
         store = RunStore.open(session.home)
     except StoreInUse:
         store = RunStore.open(session.home, write=False)
-    with store:
+    with store, workplace(session) if store.writable else nullcontext() as place:
         from tui.app import run  # Textual, whose import the store's errors need not wait for
 
         def make_queue(tell: Tell) -> JobQueue:
-            return JobQueue(store, opener(session.source_of), session.devices, tell)
+            assert place is not None  # the store can be written to
+            return place.queue(store, tell)
 
         in_flight, is_interrupted = run(session, store, make_queue)
         with suppress(OSError):  # the terminal may have gone

@@ -35,6 +35,7 @@ class Script:
         self.saved: dict[str, list[Epoch]] = {}  # what the checkpoint of a run knows
         self.weights: set[str] = set()  # ids of runs whose weights were written
         self.discarded: set[str] = set()
+        self.closed: list[str] = []  # run ids, as often as a training of theirs was let go
 
     def __call__(self, run: Run, folder: Path, device: str) -> ScriptedTraining:
         self.opened.append(run.id)
@@ -77,3 +78,6 @@ class ScriptedTraining:
 
     def discard_checkpoints(self) -> None:
         self.script.discarded.add(self.run.id)
+
+    def close(self) -> None:
+        self.script.closed.append(self.run.id)

@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from store.errors import UsageProblem
 from store.records import Epoch, Recipe, summarise
 from tests.trainer.exported import a_run, epochs_of
+from trainer.data import load
 from trainer.export.notebook import beyond, export_notebook, notebook
 from trainer.job import Job, fresh_network
 from trainer.source import Source
@@ -33,7 +34,8 @@ def sources(content: dict[str, Any], kind: str = "code") -> list[str]:
 def test_a_notebook_trains_as_our_own_trainer_does(tmp_path: Path) -> None:
     """Executed as Jupyter executes it: the first weights to the bit, the losses of the first epoch to six digits."""
     run = a_run(recipe=SHORT, seed=3, dataset="synthetic")
-    ours = [news for news in Job(run, tmp_path, "cpu", Source("synthetic")).news() if isinstance(news, Epoch)]
+    data = load(Source("synthetic"), SHORT.train_limit, SHORT.test_limit)
+    ours = [news for news in Job(run, tmp_path, "cpu", data).news() if isinstance(news, Epoch)]
     torch.use_deterministic_algorithms(False)
     weights = hashlib.blake2b()
     for tensor in fresh_network("lenet", 3).state_dict().values():

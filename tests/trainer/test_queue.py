@@ -8,13 +8,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from store.errors import Problem
-from store.records import Recipe, Run
+from store.records import Epoch, Recipe, Run, Step
 from store.runs import RunStore
 from tests.trainer.listener import Listener
 from tests.trainer.scripted import Script, ScriptedTraining, epoch
-from trainer.queue import JobQueue
+from trainer.failure import WorkerLost
+from trainer.queue import JobQueue, Training
 
 
 @pytest.fixture
@@ -270,3 +272,118 @@ def test_a_done_run_has_nothing_to_go_on_with(store: RunStore, script: Script, l
     jobs.close()
     with pytest.raises(Problem, match="is done"):
         jobs.go_on(run.id)
+
+
+def test_a_run_that_is_taken_up_while_it_is_being_added_trains_once(
+    store: RunStore, script: Script, listener: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The app takes up what waited while keys that came early already queue runs, in another thread."""
+    jobs = queue_of(store, script, listener, ("cpu:0", "cpu:1"))
+    jobs.start()
+    script.go.clear()
+    add_to_store = store.add
+    taking_up: list[threading.Thread] = []
+
+    def added_slowly(run: Run) -> None:
+        add_to_store(run)
+        taking_up.append(threading.Thread(target=jobs.take_up))
+        taking_up[0].start()
+        taking_up[0].join(0.2)  # it has come as far as it can
+
+    monkeypatch.setattr(store, "add", added_slowly)
+    run = add(jobs)
+    taking_up[0].join()
+    listener.wait_for(run.id, "running")
+    script.go.set()
+    listener.wait_for(run.id, "done")
+    jobs.close()
+    assert script.opened == [run.id] and store.run(run.id).status == "done"
+
+
+def test_a_run_that_is_being_loaded_is_paused_and_stopped_at_once(
+    store: RunStore, script: Script, listener: Listener
+) -> None:
+    """On a busy cluster it may wait for hours before its worker even begins."""
+    loading = threading.Event()
+    opened: list[str] = []
+
+    def open(run: Run, folder: Path, device: str) -> Training:
+        opened.append(run.id)
+        assert loading.wait(20)
+        return script(run, folder, device)
+
+    jobs = JobQueue(store, open, ["cpu"], listener)
+    one, two = add(jobs, epochs=1), add(jobs, epochs=1)
+    jobs.start()
+    listener.wait_for(one.id, "running")
+    jobs.pause(one.id)
+    assert store.run(one.id).status == "paused"
+    jobs.stop(two.id)
+    jobs.go_on(one.id)
+    assert store.run(one.id).status == "queued"
+    loading.set()
+    listener.wait_for(one.id, "done")
+    jobs.close()
+    assert opened == [one.id, one.id] and script.closed == [one.id, one.id]
+    assert store.run(two.id).status == "stopped"
+
+
+def test_devices_that_come_train_and_those_that_go_give_their_runs_back(
+    store: RunStore, script: Script, listener: Listener
+) -> None:
+    def open(run: Run, folder: Path, device: str) -> Training:
+        if device == "b:gpu0":
+            raise WorkerLost("b has left the cluster", device_is_gone=True)
+        return script(run, folder, device)
+
+    jobs = JobQueue(store, open, ["b:gpu0"], listener)
+    jobs.start()
+    run = add(jobs)
+    listener.wait_until(lambda: jobs.lost_devices)
+    assert store.run(run.id).status == "queued" and jobs.why_it_waits(run)
+    jobs.set_devices(["a:gpu0"])
+    done = listener.wait_for(run.id, "done")
+    assert done.device_id == "a:gpu0" and done.notice == "b has left the cluster: it began again"
+    jobs.set_devices([])
+    assert jobs.why_it_waits(replace(run, status="queued"))
+    jobs.set_devices(["a:gpu0"])  # it is back
+    again = add(jobs)
+    listener.wait_for(again.id, "done")
+    jobs.close()
+
+
+def test_a_run_whose_workers_are_lost_again_and_again_fails(
+    store: RunStore, script: Script, listener: Listener
+) -> None:
+    """It may need more memory than the machines have. Losses count only as long as it gets no further."""
+
+    class Killed(ScriptedTraining):
+        def news(self) -> Iterator[Step | Epoch]:
+            for news in super().news():
+                if isinstance(news, Epoch) and news.epoch == len(lost) + 1 and len(lost) < 4:
+                    yield news
+                    break
+                yield news
+            else:
+                return
+            lost.append(self.run.id)
+            raise WorkerLost("its worker on a was lost")
+
+    lost: list[str] = []
+    jobs = JobQueue(store, lambda run, folder, device: Killed(script, run, device), ["a"], listener)
+    jobs.start()
+    run = add(jobs, epochs=6)
+    done = listener.wait_for(run.id, "done")
+    assert len(lost) == 4 and done.epochs_done == 6
+
+    def hopeless(run: Run, folder: Path, device: str) -> Training:
+        raise WorkerLost("its worker on a was lost")
+
+    jobs.close()
+    worse = JobQueue(store, hopeless, ["a"], listener)
+    bad = add(worse)
+    worse.start()
+    assert (
+        listener.wait_for(bad.id, "failed").error == "its worker on a was lost; 3 workers were lost in the same epoch"
+    )
+    worse.close()

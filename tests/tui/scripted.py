@@ -128,6 +128,9 @@ class ScriptedTraining:
     def discard_checkpoints(self) -> None:
         pass
 
+    def close(self) -> None:
+        pass
+
 
 class Workbench:
     """What a test holds in its hands: the store, the trainings that have begun, and the app."""

@@ -19,8 +19,8 @@ from tests.trainer.scripted import Script
 from tests.tui.scripted import until
 from trainer.lifecycle import new_run
 from trainer.queue import JobQueue
+from tui import workplace
 from tui.app import CifarApp
-from tui.commands import headless
 from tui.commands.headless import carry_out, hand_over
 from tui.session import Session
 
@@ -31,7 +31,7 @@ Begin = Callable[[RunStore, JobQueue], list[Run]]
 def script(monkeypatch: pytest.MonkeyPatch) -> Iterator[Script]:
     """What headless trainings follow."""
     script = Script()
-    monkeypatch.setattr(headless, "opener", lambda source_of: script)
+    monkeypatch.setattr(workplace, "opener", lambda source_of: script)
     yield script
     script.go.set()
 

@@ -22,11 +22,12 @@ from store.records import Run, Step
 from store.runs import Owner, RunStore, StoreInUse
 from trainer.device import is_meant
 from trainer.lifecycle import last_position
-from trainer.queue import JobQueue, opener
+from trainer.queue import JobQueue
 from trainer.source import Source
 from tui import words
 from tui.commands.report import JsonReport, LiveReport, PlainReport, Report
 from tui.session import INTERRUPTED, Session
+from tui.workplace import workplace
 
 log = logging.getLogger("cifar-tui")
 
@@ -73,8 +74,8 @@ def hand_over(session: Session, owner: Owner | None, make: Iterable[Callable[[Ru
 
 def _own_and_train(session: Session, begin: Begin, as_json: bool) -> int:
     news: News = queue.SimpleQueue()
-    with RunStore.open(session.home) as store, interruptible():
-        jobs = JobQueue(store, opener(session.source_of), session.devices, lambda *change: news.put(change))
+    with RunStore.open(session.home) as store, interruptible(), workplace(session) as place:
+        jobs = place.queue(store, lambda *change: news.put(change))
         received = take_in(jobs)
         for notice in store.notices:
             click.echo(f"cifar-tui: {notice}", err=True)

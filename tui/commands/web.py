@@ -40,6 +40,8 @@ def app_command(session: Session) -> str:
         words += ["--data", session.data]
     if session.devices != ("auto",):
         words += ["--device", ",".join(session.devices)]
+    if session.cluster:
+        words += ["--cluster", session.cluster]
     for path in session.models:
         words += ["--models", str(path.absolute())]
     return shlex.join(words)
