@@ -54,6 +54,17 @@ def gpu_names() -> list[str]:
         return []
 
 
+def driver_version() -> str:
+    """Of the NVIDIA driver; empty where it does not tell."""
+    import pynvml
+
+    try:
+        pynvml.nvmlInit()
+        return str(pynvml.nvmlSystemGetDriverVersion())
+    except pynvml.NVMLError:
+        return ""
+
+
 def cpu_threads() -> int:
     """How many CPU threads a training may take: the cores this process may run on, less one for the screen where there
     are more than two."""
