@@ -16,6 +16,7 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 import torch
@@ -52,6 +53,17 @@ class Facts(NamedTuple):
     no_compiler: str | None  # why torch.compile cannot work here, in words
 
 
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """A graph, and what holds the tensors that it reads."""
+
+    graph: torch.cuda.CUDAGraph
+    body: Callable[[], None]
+
+    def __call__(self) -> None:
+        self.graph.replay()
+
+
 class Gpu:
     """A GPU and this thread's stream on it. Made in the thread that trains, before it touches the GPU."""
 
@@ -80,6 +92,7 @@ class Gpu:
         """Record what `body` asks the GPU for, without doing it. What comes back does it.
 
         The body must have run on this thread before: so cuDNN has made its choices, and memory lies where it stays.
+        It is kept with the graph, which reads the tensors that only the body holds at the same place every time.
         """
         graph = torch.cuda.CUDAGraph()
         with CAPTURING, _no_collection():
@@ -90,7 +103,7 @@ class Gpu:
                 graph.reset()
                 self._renew_generator()
                 raise
-        return graph.replay
+        return Replay(graph, body)
 
     def compile(self, network: nn.Module) -> Callable[[Tensor], Tensor]:
         """The network, compiled when it is called first. Raises there what the compiler raises, and never computes

@@ -27,7 +27,7 @@ def begin_on_gpu(
     case with what is left of it on this machine. `network` and `data` are on the GPU."""
     said: list[str] = []
     if plan is None and recipe.exact:
-        plan = replace(exact_plan(recipe, gpu.device), card=gpu.facts().name)
+        plan = replace(exact_plan(recipe, on_gpu=True), card=gpu.facts().name)
     if plan is None:
         steps = recipe.epochs * steps_of(data.train, recipe)
         plan = gpu_plan(network, recipe, steps, TrialsOnGpu(network, recipe, data, gpu), remembered, said)
@@ -65,4 +65,4 @@ class TrialsOnGpu:
         state = fresh_state(copy.deepcopy(self._network), self._recipe, self._data, plan)
         engine.prepare_training(train_step, state, self._data, self._recipe)
         preparing = time.perf_counter() - began
-        return engine.seconds_per_step(), preparing
+        return engine.seconds_per_step(state), preparing

@@ -90,7 +90,9 @@ class GpuEngine(Engine):
             if "compile" in self.plan.mode:
                 with self._stage("compile"):
                     self._compiled = self.gpu.compile(state.network)
-            self._train = self._ready({size: body(size) for size in _sizes(count, batch)})
+            self._train = self._ready(
+                {size: body(size) for size in _sizes(count, batch)}, compiles=self._compiled is not None
+            )
 
     def prepare_testing(self, step: TestStep, state: State, images: Images, recipe: Recipe) -> None:
         """Make ready the test steps, as `prepare` does."""
@@ -108,11 +110,10 @@ class GpuEngine(Engine):
 
         with unchanged(state):
             state.result.eval()
-            self._test = self._ready({size: body(size) for size in sizes})
+            self._test = self._ready({size: body(size) for size in sizes}, compiles=False)
 
-    def _ready(self, bodies: dict[int, Taken]) -> dict[int, Taken]:
+    def _ready(self, bodies: dict[int, Taken], compiles: bool) -> dict[int, Taken]:
         """The steps as they will be taken. To warm up, each is taken a few times, as the first of a pass."""
-        compiles = self._compiled is not None
         lock: AbstractContextManager[Any] = COMPILING if compiles else nullcontext()
         with self._stage("compile" if compiles else "step"), lock:
             for body in bodies.values():
@@ -133,19 +134,23 @@ class GpuEngine(Engine):
         except Exception as error:  # of torch, CUDA, Triton, the C compiler: whatever it is, there may be another plan
             raise Unprepared(stage, error) from error
 
-    def seconds_per_step(self, steps: int = 30, patience: float = 1.0) -> float:
-        """How long a training step takes, measured by taking some: the state is not as it was afterwards."""
-        step = self._train[self._whole]
-        done, began = 0, time.perf_counter()
-        while done < steps and (done < 3 or time.perf_counter() - began < patience):
-            self._count.zero_()
-            step()
-            done += 1
-            if done % 3 == 0:
-                self.gpu.finish()
-        self.gpu.finish()
+    def seconds_per_step(self, state: State, most: int = 30, patience: float = 1.0) -> float:
+        """How long a training step takes, measured by taking some; `state` is afterwards as it was."""
+
+        def mean(steps: int) -> float:
+            began = time.perf_counter()
+            for _ in range(steps):
+                self._count.zero_()
+                self._train[self._whole]()
+            self.gpu.finish()
+            return (time.perf_counter() - began) / steps
+
+        with unchanged(state):
+            self.gpu.finish()
+            seconds = mean(3)
+            seconds = mean(max(3, min(most, int(patience / seconds))))
         self._next = -1
-        return (time.perf_counter() - began) / done
+        return seconds
 
     # What the steps ask for.
 

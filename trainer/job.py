@@ -125,7 +125,7 @@ def begin(
         pair: tuple[State, Engine] = begin_on_gpu(network, recipe, data, gpu, plan, home and home / "plans.json")
     else:
         network = fresh_network(model, seed, len(data.classes))
-        pair = begin_on_cpu(network, recipe, data, plan or choose_plan(network, recipe, device, home))
+        pair = begin_on_cpu(network, recipe, data, plan or choose_plan(network, recipe, home))
     pair[1].remarks[:0] = remarks
     return pair
 
@@ -136,9 +136,11 @@ def begin_on_cpu(network: nn.Module, recipe: Recipe, data: DataSet, plan: Plan) 
     return fresh_state(network, recipe, data, plan), engine
 
 
-def choose_plan(network: nn.Module, recipe: Recipe, device: torch.device, home: Path | None) -> Plan:
+def choose_plan(network: nn.Module, recipe: Recipe, home: Path | None) -> Plan:
     """The plan for a run that begins on the CPU."""
-    return exact_plan(recipe, device) if recipe.exact else cpu_plan(network, recipe, home and home / "layouts.json")
+    return (
+        exact_plan(recipe, on_gpu=False) if recipe.exact else cpu_plan(network, recipe, home and home / "layouts.json")
+    )
 
 
 def remarks_on(plan: Plan, device: torch.device) -> list[str]:

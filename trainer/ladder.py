@@ -25,7 +25,7 @@ from torch import nn
 from store.records import Recipe
 from trainer.cuda import Facts
 from trainer.failure import is_out_of_memory
-from trainer.plan import CLEARLY, Layout, Mode, Plan, Precision, probe_key, recall, remember
+from trainer.plan import CLEARLY, Layout, Mode, Plan, Precision, probe_key, recall, remember, without_compiling
 
 log = logging.getLogger("cifar-tui")
 
@@ -75,7 +75,7 @@ class Found(Struct, frozen=True, kw_only=True):
 def descend(plan: Plan, attempt: Callable[[Plan], T], said: list[str], tidy: Callable[[], None]) -> T:
     """What the attempt gives with this plan, or with the highest one below it that works. `said` hears, for each that
     does not, why, and what it costs. Raises the last plan's error when none works."""
-    broken = set[Stage]()
+    broken: set[Stage] = set() if "compile" in plan.mode else {"compile"}  # it may not be worth its time: see gpu_plan
     while True:
         try:
             return attempt(plan)
@@ -168,7 +168,7 @@ def fastest(recipe: Recipe, trials: Trials, said: list[str]) -> Found | None:
 
     The first precision that works is tried in both layouts, the others in the better of the two.
     """
-    mode: Mode = "graph" if recipe.optimizer != "muon" else "eager"  # Muon reads its rate on the CPU
+    mode = without_compiling(recipe)
     seconds: dict[Plan, float] = {}
     for precision in precisions(recipe, trials.facts):
         layouts: list[Layout] = (

@@ -67,16 +67,20 @@ def memory_format(layout: Layout) -> torch.memory_format:
     return torch.channels_last if layout == "channels_last" else torch.contiguous_format
 
 
-def exact_plan(recipe: Recipe, device: torch.device) -> Plan:
+def exact_plan(recipe: Recipe, on_gpu: bool) -> Plan:
     """The plan of an exact run: the same on every machine of a kind, whatever it does besides.
 
-    A step that is replayed has the same bits as one that is taken as it stands; Muon's cannot be (see
-    trainer/ladder.py).
+    On a GPU, a step that is replayed has the same bits as one that is taken as it stands.
     """
     precision: Precision = "fp32" if recipe.precision == "auto" else recipe.precision
-    if device.type == "cpu":
-        return Plan(precision=precision, threads=recipe.threads)
-    return Plan(mode="eager" if recipe.optimizer == "muon" else "graph", precision=precision)
+    if on_gpu:
+        return Plan(mode=without_compiling(recipe), precision=precision)
+    return Plan(precision=precision, threads=recipe.threads)
+
+
+def without_compiling(recipe: Recipe) -> Mode:
+    """The fastest mode on a GPU without compiling. Muon computes with its rate on the CPU, which no graph can."""
+    return "eager" if recipe.optimizer == "muon" else "graph"
 
 
 def cpu_plan(network: nn.Module, recipe: Recipe, remembered: Path | None = None) -> Plan:

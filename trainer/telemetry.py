@@ -12,6 +12,7 @@ from trainer.cuda import Mark
 from trainer.state import Reading, Tally
 
 CHUNK = 0.05  # seconds of work between two marks, about
+LONGEST = 1024  # steps between two marks
 
 
 class Mailbox:
@@ -44,7 +45,7 @@ class Pace:
 
     def __init__(self, mark: Callable[[], Mark], clock: Callable[[], float] = time.perf_counter) -> None:
         self._mark, self._clock = mark, clock
-        self._marks: deque[Mark] = deque()
+        self._marks: deque[tuple[Mark, int]] = deque()  # and the steps of the chunk that each of them ends
         self._since = clock()
         self._count = 0
         self.size = 1  # steps from one mark to the next: found out as it goes
@@ -54,13 +55,11 @@ class Pace:
         self._count += 1
         if self._count < self.size:
             return
+        self._marks.append((self._mark(), self._count))
         self._count = 0
-        self._marks.append(self._mark())
         if len(self._marks) > 2:
-            self._marks.popleft().synchronize()
-        now = self._clock()
-        took, self._since = now - self._since, now
-        if took < CHUNK / 2:
-            self.size = min(2 * self.size, 1024)
-        elif took > 2 * CHUNK:
-            self.size = max(self.size // 2, 1)
+            mark, steps = self._marks.popleft()
+            mark.synchronize()
+            now = self._clock()
+            took, self._since = max(now - self._since, 1e-9), now
+            self.size = max(1, min(int(CHUNK / took * steps), 2 * self.size, LONGEST))

@@ -20,13 +20,16 @@ class OutOfMemoryError(RuntimeError):
 
 @dataclass
 class FakeMark:
-    """A place that is reached when the test says so."""
+    """A place that is reached when the test says so, or after so many questions."""
 
     is_reached: bool = True
+    after: int | None = None
     waits: int = 0
 
     def query(self) -> bool:
-        return self.is_reached
+        if self.after is not None:
+            self.after -= 1
+        return self.is_reached or self.after == 0
 
     def synchronize(self) -> None:
         self.waits += 1
@@ -41,7 +44,7 @@ class FakeGpu(Gpu):
     given: Facts = H100
     fails: dict[str, Exception] = field(default_factory=dict)
     log: list[str] = field(default_factory=list)
-    late: bool = False  # marks are not reached by themselves
+    late: int | None = None  # marks are reached only after so many questions
     marks: list[FakeMark] = field(default_factory=list)
 
     def facts(self) -> Facts:
@@ -74,7 +77,7 @@ class FakeGpu(Gpu):
         return compiled
 
     def mark(self) -> FakeMark:
-        self.marks.append(FakeMark(is_reached=not self.late))
+        self.marks.append(FakeMark(is_reached=self.late is None, after=self.late))
         return self.marks[-1]
 
     def pinned(self, like: Tensor) -> Tensor:

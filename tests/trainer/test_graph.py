@@ -6,15 +6,18 @@ import copy
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+from store.errors import Problem
 from store.records import Epoch, Recipe, Step
-from tests.trainer.fake_gpu import CPU, FakeGpu
+from tests.trainer.fake_gpu import CPU, FakeGpu, OutOfMemoryError
 from trainer import checkpoint, graph, loop
+from trainer import engine as engine_module
+from trainer import gpu as gpu_module
 from trainer.batch import Drawn, Place, draw
 from trainer.data import DataSet, load
 from trainer.engine import Engine
@@ -51,10 +54,14 @@ def data() -> DataSet:
 
 
 @pytest.fixture(autouse=True)
-def small_test_batches_and_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
+def small_test_batches_and_every_step(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # on a busy machine two wait for each other
     monkeypatch.setattr(loop, "PERIOD", 0.0)
-    for module in (loop, graph, __import__("trainer.engine", fromlist=["TEST_BATCH"])):
+    for module in (loop, graph, engine_module):
         monkeypatch.setattr(module, "TEST_BATCH", 32)
+    yield
+    torch.set_num_threads(threads)
 
 
 def small(seed: int = 0) -> nn.Module:
@@ -263,8 +270,94 @@ def test_seconds_per_step_takes_whole_steps_and_stays_inside_the_data(data: Data
     state = fresh_state(small(), recipe, data, engine.plan)
     engine.prepare_training(train_step, state, data, recipe)
     gpu.log.clear()
-    assert engine.seconds_per_step(steps=30) > 0
-    assert gpu.log.count("replay") == 30
+    assert engine.seconds_per_step(state, most=20, patience=100.0) > 0
+    assert gpu.log.count("replay") == 3 + 20
     gpu.log.clear()
-    engine.seconds_per_step(steps=30, patience=0.0)
-    assert gpu.log.count("replay") == 3
+    engine.seconds_per_step(state, patience=0.0)
+    assert gpu.log.count("replay") == 3 + 3
+
+
+@pytest.mark.parametrize(
+    ("plan", "fails", "mode"),
+    [
+        (Plan(mode="graph+compile"), {"compile": RuntimeError("no luck")}, "graph"),
+        (Plan(mode="graph+compile"), {"graph": RuntimeError("no luck")}, "compile"),
+        (Plan(mode="graph+compile"), {"graph": RuntimeError("no luck"), "compile": RuntimeError("none")}, "eager"),
+        (Plan(mode="graph"), {"graph": OutOfMemoryError("CUDA out of memory")}, "eager"),
+    ],
+)
+def test_a_run_whose_plan_does_not_work_here_ends_where_it_would_have_ended(
+    data: DataSet, plan: Plan, fails: dict[str, Exception], mode: Mode
+) -> None:
+    """The failures leave no trace in what is learned, and the engine says what happened."""
+    recipe = recipe_of(optimizer="adamw", **EVERYTHING)
+    pair = on_gpu(data, recipe, plan, FakeGpu(fails=fails))
+    assert pair[1].plan.mode == mode and pair[1].remarks
+    assert all("failed (" in line and "slower" in line for line in pair[1].remarks)
+    assert equal(end(pair, data, recipe), end(plain(data, recipe, Plan()), data, recipe))
+
+
+def test_half_precision_that_does_not_work_here_is_left_for_fp32(
+    data: DataSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = recipe_of()
+
+    def no_half(state: State, data: DataSet, drawn: Drawn, recipe: Recipe, engine: Engine, at: Place) -> None:
+        if engine.plan.precision != "fp32":
+            raise RuntimeError("not implemented for 'Half'")
+        train_step(state, data, drawn, recipe, engine, at)
+
+    monkeypatch.setattr(gpu_module, "train_step", no_half)
+    state, engine = on_gpu(data, recipe, Plan(mode="graph", precision="fp16"))
+    assert engine.plan == Plan(mode="graph") and state.scaler is None
+    assert "fp32" in engine.remarks[0]
+
+
+def test_without_a_plan_one_is_tried_out_and_remembered_and_the_run_begins_untouched(
+    data: DataSet, tmp_path: Path
+) -> None:
+    recipe = Recipe(epochs=1, batch_size=40)
+    gpu, network = FakeGpu(), small()
+    weights = copy.deepcopy(network.state_dict())
+    torch.manual_seed(3)
+    expected = torch.get_rng_state()
+    state, engine = begin_on_gpu(network, recipe, data, gpu, None, tmp_path / "plans.json")
+    assert engine.plan.mode == "graph" and engine.plan.card == "NVIDIA H100"
+    assert gpu.log.count("capture") > 4 and "tidy" in gpu.log
+    assert torch.equal(torch.get_rng_state(), expected)
+    assert all(torch.equal(tensor, weights[name]) for name, tensor in state.network.state_dict().items())
+    again = FakeGpu()
+    _, same = begin_on_gpu(small(), recipe, data, again, None, tmp_path / "plans.json")
+    assert same.plan == engine.plan and again.log.count("capture") == 4
+    assert len(end((state, engine), data, recipe)) > 10
+
+
+def test_an_exact_run_tries_nothing_out(data: DataSet) -> None:
+    gpu = FakeGpu()
+    _, engine = begin_on_gpu(small(), recipe_of(), data, gpu, None, None)
+    assert engine.plan == Plan(mode="graph", card="NVIDIA H100") and gpu.log.count("capture") == 4
+
+
+def test_a_step_is_told_of_when_its_figures_have_arrived_and_each_pass_tells_only_of_itself(data: DataSet) -> None:
+    recipe = recipe_of()
+    expected = plain(data, recipe, Plan())
+    told = {(one.epoch, one.step): one.loss for one in news(expected, data, recipe) if is_training(one)}
+    assert len(told) == 8
+    late = on_gpu(data, recipe, Plan(mode="graph"), FakeGpu(late=2))  # asked for at one step, there at the next
+    steps = [(one.epoch, one.step, one.loss) for one in news(late, data, recipe) if is_training(one)]
+    assert [(epoch, step) for epoch, step, _ in steps] == [(1, 1), (1, 3), (2, 1), (2, 3)]
+    assert all(loss == told[epoch, step] for epoch, step, loss in steps)
+    assert equal(tensors(late[0]), tensors(expected[0]))
+
+
+def is_training(one: Step | Epoch) -> TypeGuard[Step]:
+    return isinstance(one, Step) and one.phase == "train"
+
+
+def test_a_loss_that_is_not_finite_ends_the_run_with_its_epoch_and_step(data: DataSet) -> None:
+    recipe = recipe_of()
+    pair = on_gpu(data, recipe, Plan(mode="graph"))
+    with pytest.raises(Problem, match=r"loss became NaN at epoch 1, step [1-4]"):
+        for one in news(pair, data, recipe):
+            if isinstance(one, Step):
+                next(iter(pair[0].network.parameters())).data.fill_(float("nan"))
