@@ -24,6 +24,7 @@ from trainer.state import Optimizer, State, Weights, generator_of
 
 NEWEST, BEFORE = CHECKPOINTS
 FORMAT = 1
+GENERATORS = (16, 5056)  # bytes of the state of torch's generators: on a GPU, on the CPU
 
 
 class Damaged(Exception):
@@ -135,11 +136,15 @@ def restore(content: Mapping[str, Any], state: State) -> None:
             state.average.network.load_state_dict(content["average"])
         if state.scaler and content["scaler"]:  # there is none when it began in another precision
             state.scaler.load_state_dict(content["scaler"])
-        generator = generator_of(device)
-        if content["generator"].shape == generator.get_state().shape:  # not that of another kind of device
-            generator.set_state(content["generator"])
+        _restore_generator(generator_of(device), content["generator"])
     except Exception as error:  # the content may be of any shape
         raise Damaged(f"the checkpoint does not fit this network and recipe: {_first_line(error)}") from error
+
+
+def _restore_generator(generator: torch.Generator, kept: torch.Tensor) -> None:
+    """Where dropout goes on drawing; on another kind of device than it began on, from the next epoch on."""
+    if kept.numel() == generator.get_state().numel() or kept.numel() not in GENERATORS:
+        generator.set_state(kept)
 
 
 class _Where(msgspec.Struct):
