@@ -18,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, Protocol, TypeVar
 
+import torch
 from msgspec import Struct
 from msgspec.structs import replace
 from torch import nn
@@ -135,7 +136,8 @@ def gpu_plan(
 
     `remembered` is a file that keeps what was found. `said` hears of each plan that did not work, as in `descend`.
     """
-    key = probe_key(network, recipe, trials.facts, recipe.precision, recipe.optimizer)
+    deterministic = torch.are_deterministic_algorithms_enabled()  # after an exact run; slower
+    key = probe_key(network, recipe, trials.facts, recipe.precision, recipe.optimizer, deterministic)
     before: Found | None = recall(remembered, key, Found) if remembered else None
     found = before or fastest(recipe, trials, said)
     if found is None:  # nothing works: the run itself will say why
