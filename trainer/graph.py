@@ -97,7 +97,7 @@ class GpuEngine(Engine):
     def prepare_testing(self, step: TestStep, state: State, images: Images, recipe: Recipe) -> None:
         """Make ready the test steps, as `prepare` does."""
         sizes = _sizes(len(images), TEST_BATCH)
-        tally = self._test_tally = Engine.test_tally(self, state, -(-len(images) // TEST_BATCH))
+        tally = self._test_tally = Tally.empty(-(-len(images) // TEST_BATCH), like=state.tally.losses)
 
         def body(size: int) -> Taken:
             offsets = torch.arange(size, device=self.device)
@@ -123,6 +123,7 @@ class GpuEngine(Engine):
             self.gpu.finish()  # what went wrong shows here
         if "graph" in self.plan.mode:
             with self._stage("graph"):
+                self._count.zero_()
                 bodies = {size: self.gpu.capture(body, self._pool) for size, body in bodies.items()}
         self._next = -1
         return bodies

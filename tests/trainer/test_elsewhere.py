@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextvars import copy_context
+from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from store.records import Recipe, Step
+from store.records import Recipe, Run, Step
 from tests.trainer.fake_gpu import CPU, H100, FakeGpu
 from trainer import checkpoint, job
 from trainer.cuda import COMPILING
@@ -146,3 +147,26 @@ def test_workers_that_begin_at_once_compile_one_after_the_other(data: DataSet) -
     for worker in workers:
         worker.join()
     assert modes == ["graph+compile"] * 3 and most == 1 and not COMPILING.locked()
+
+
+def test_what_slows_a_run_down_stands_in_its_notice_and_its_log(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    recipe = Recipe(epochs=1, train_limit=64, test_limit=20)
+    run = Run(id="abcd", model="lenet", dataset="synthetic", recipe=recipe, created=datetime.now(UTC))
+    folder = tmp_path / "runs" / run.id
+    folder.mkdir(parents=True)
+
+    def begin(model: str, seed: int, recipe: Recipe, data: DataSet, *rest: Any) -> Any:
+        gpu = FakeGpu(fails={"graph": RuntimeError("operation not permitted when stream is capturing")})
+        return begin_on_gpu(small(), recipe, data, gpu, Plan(mode="graph", precision="bf16"), None)
+
+    monkeypatch.setattr(job, "begin", begin)
+    training = job.Job(run, folder, "cpu", Source("synthetic"))
+    line = (
+        "capturing a CUDA graph failed (operation not permitted when stream is capturing); it trains with bf16, "
+        "contiguous instead: slower, most of all for small networks: Python asks for each operation"
+    )
+    assert training.notice == line and training.plan == "bf16, contiguous"
+    log = (folder / "log.txt").read_text()
+    assert line in log and "it trains with bf16, contiguous" in log
