@@ -51,9 +51,18 @@ class Unprepared(Exception):
 
     @property
     def reason(self) -> str:
-        """One line."""
+        """One line: the first that says something. Of a RuntimeError the name says nothing."""
+        name = type(self.error).__name__
         lines = [line.strip() for line in str(self.error).splitlines() if line.strip()]
-        return lines[0][:120] if lines else type(self.error).__name__
+        says = next((line[:120] for line in lines if not line.endswith(":")), None)
+        if says is None:
+            return name
+        return says if isinstance(self.error, RuntimeError) else f"{name}: {says}"
+
+    @property
+    def is_for_lack_of_memory(self) -> bool:
+        """The step itself did not fit; not merely its graph."""
+        return self.stage == "step" and is_out_of_memory(self.error)
 
     def forget(self) -> None:
         """Let go of what was computed where it went wrong: GPU memory hangs on it."""
@@ -94,7 +103,7 @@ def descend(plan: Plan, attempt: Callable[[Plan], T], said: list[str], tidy: Cal
 def below(plan: Plan, failure: Unprepared, broken: set[Stage]) -> Plan | None:
     """The next plan to try; None when there is none, or none that could need less memory."""
     if failure.stage == "step":
-        if plan.precision == "fp32" or is_out_of_memory(failure.error):
+        if plan.precision == "fp32" or failure.is_for_lack_of_memory:
             return None
         return replace(plan, precision="fp32")
     for mode in MODES[MODES.index(plan.mode) + 1 :]:
@@ -140,8 +149,8 @@ def gpu_plan(
     key = probe_key(network, recipe, trials.facts, recipe.precision, recipe.optimizer, deterministic)
     before: Found | None = recall(remembered, key, Found) if remembered else None
     found = before or fastest(recipe, trials, said)
-    if found is None:  # nothing works: the run itself will say why
-        return Plan(card=trials.facts.name)
+    if found is None:  # perhaps it fits without a copy beside it; if not, the run itself will say why
+        return Plan(precision=precisions(recipe, trials.facts)[0], card=trials.facts.name)
     tries = not found.tried and is_worth_trying(found, network, steps)
     if tries and (missing := trials.facts.no_compiler):
         said.append(f"not compiled, because {missing}: slower by what fused operations would save")
@@ -166,7 +175,7 @@ def precisions(recipe: Recipe, facts: Facts) -> list[Precision]:
 
 
 def fastest(recipe: Recipe, trials: Trials, said: list[str]) -> Found | None:
-    """The fastest plan without compiling; None when none works. Raises what says that the GPU has too little memory.
+    """The fastest plan without compiling; None when none works.
 
     The first precision that works is tried in both layouts, the others in the better of the two.
     """
@@ -185,6 +194,8 @@ def fastest(recipe: Recipe, trials: Trials, said: list[str]) -> Found | None:
                 failure = _try(plan, trials, seconds)
             if failure:
                 _say(said, f"{plan.in_words()} does not work here ({failure.reason})", failure)
+            if failure and failure.is_for_lack_of_memory:
+                return None
     best = min(seconds, key=_cost(seconds), default=None)
     return Found(plan=best, seconds=seconds[best]) if best else None
 
@@ -194,8 +205,6 @@ def _try(plan: Plan, trials: Trials, seconds: dict[Plan, float]) -> Unprepared |
     try:
         seconds[plan], _ = trials.seconds(plan)
     except Unprepared as failure:
-        if failure.stage == "step" and is_out_of_memory(failure.error):
-            raise failure.error from None
         return failure
     return None
 
