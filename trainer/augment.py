@@ -12,6 +12,7 @@ step.
 from __future__ import annotations
 
 import hashlib
+from functools import cache
 from typing import Literal, NamedTuple
 
 import torch
@@ -101,5 +102,12 @@ def normalised(
     The order of the operations is that of ToTensor and Normalize, because another order rounds differently.
     """
     images = images.contiguous(memory_format=memory_format)  # while a pixel is one byte, not four
-    mean, std = (torch.tensor(values, dtype=dtype, device=images.device).view(3, 1, 1) for values in (MEAN, STD))
+    mean, std = _colours(dtype, images.device)
     return images.to(dtype).div_(255).sub_(mean).div_(std)
+
+
+@cache
+def _colours(dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
+    """MEAN and STD, each (3, 1, 1). Made once: to bring them to a GPU at every batch would make the GPU wait."""
+    mean, std = (torch.tensor(values, dtype=dtype, device=device).view(3, 1, 1) for values in (MEAN, STD))
+    return mean, std

@@ -25,6 +25,7 @@ from trainer.state import Optimizer, State, Weights
 
 NEWEST, BEFORE = CHECKPOINTS
 FORMAT = 1
+GENERATORS = (16, 5056)  # bytes of the state of torch's generators: on a GPU, on the CPU
 
 
 class Damaged(Exception):
@@ -138,11 +139,17 @@ def restore(content: Mapping[str, Any], state: State) -> None:
         state.best = {name: tensor.to(device) for name, tensor in content["best"].items()}
         if state.average:
             state.average.network.load_state_dict(content["average"])
-        if state.scaler:
+        if state.scaler and content["scaler"]:  # there is none when it began in another precision
             state.scaler.load_state_dict(content["scaler"])
-        state.generator.set_state(content["generator"])
+        _restore_generator(state.generator, content["generator"])
     except Exception as error:  # the content may be of any shape
         raise Damaged(f"the checkpoint does not fit this network and recipe: {_first_line(error)}") from error
+
+
+def _restore_generator(generator: torch.Generator, kept: torch.Tensor) -> None:
+    """Where dropout goes on drawing; on another kind of device than it began on, from the next epoch on."""
+    if kept.numel() == generator.get_state().numel() or kept.numel() not in GENERATORS:
+        generator.set_state(kept)
 
 
 class _Where(msgspec.Struct):
@@ -155,15 +162,21 @@ class _Where(msgspec.Struct):
 
 
 def _restore_optimizer(optimizer: Optimizer, content: dict[str, Any]) -> None:
-    """Its momentum comes from the checkpoint, its settings from the recipe."""
+    """Its momentum comes from the checkpoint, its settings from the recipe. Momentum that it has already stays where it
+    lies: captured steps read it there."""
     settings = [{name: value for name, value in group.items() if name != "params"} for group in optimizer.param_groups]
+    before = {parameter: dict(kept) for parameter, kept in optimizer.state.items()}
     optimizer.load_state_dict(content)
     for group, own in zip(optimizer.param_groups, settings, strict=True):
         group.update(own)
+    if any(before.values()) and before.keys() - optimizer.state.keys():
+        raise ValueError("it has no momentum")
     for parameter, kept in optimizer.state.items():
-        for tensor in kept.values():
+        for name, tensor in kept.items():
             if isinstance(tensor, torch.Tensor) and tensor.dim() and tensor.shape != parameter.shape:
                 raise ValueError("its momentum is of other weights")
+            if isinstance(mine := before.get(parameter, {}).get(name), torch.Tensor):
+                kept[name] = mine.copy_(tensor)
 
 
 def remove(folder: Path) -> None:

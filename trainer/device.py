@@ -96,6 +96,17 @@ def visible_gpu_names() -> list[str]:
     return [names[int(number)] for number in numbers if number.isdecimal() and int(number) < len(names)]
 
 
+def driver_version() -> str:
+    """Of the NVIDIA driver; empty where it does not tell."""
+    import pynvml
+
+    try:
+        pynvml.nvmlInit()
+        return str(pynvml.nvmlSystemGetDriverVersion())
+    except pynvml.NVMLError:
+        return ""
+
+
 def cpu_threads() -> int:
     """How many CPU threads a training may take: the cores this process may run on, less one for the screen where there
     are more than two; its share of them where several train on the CPU side by side. $OMP_NUM_THREADS is the most."""

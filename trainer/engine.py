@@ -1,12 +1,11 @@
 """How a device runs the steps of a training. What is learned stands in the loop; here is only how it is computed.
 
 An `Engine` follows a `Plan` (trainer/plan.py). This one takes each step as it stands: on a CPU, with as many threads
-as are fastest (trainer/threads.py). trainer/graph.py makes a GPU replay steps that were captured once.
+as are fastest (trainer/threads.py). trainer/graph.py has the engine of a GPU, which replays steps captured once.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -40,6 +39,7 @@ class Engine:
     dtype: torch.dtype = torch.float32  # of the weights
     threads: Threads | None = field(default=None, init=False)
     draws: bool | None = field(default=None, init=False)  # does the network draw random numbers? None: not known yet
+    remarks: list[str] = field(default_factory=list, init=False)  # why it computes less quickly than it might
 
     def begin(self) -> None:
         """Settings of this thread and process. Called in the thread that trains, before its first step."""
@@ -50,7 +50,6 @@ class Engine:
             else:
                 self.threads = Threads(min(self.plan.threads, cpu_threads()), torch.set_num_threads)
         if self.exact:  # once on it stays on: another device's run may be an exact one too
-            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
             torch.use_deterministic_algorithms(True)
 
     # What the steps ask for.

@@ -195,6 +195,6 @@ def latency(network: nn.Module, image: Tensor, engine: Engine) -> float:
 
 
 def finish(device: torch.device) -> None:
-    """Wait until the device has done all that it was asked for."""
+    """Wait until the device has done all that this thread has asked for: what another trains there is not disturbed."""
     if device.type == "cuda":
-        torch.cuda.synchronize(device)
+        torch.cuda.current_stream(device).synchronize()

@@ -14,17 +14,19 @@ import zoo
 from store.errors import Problem
 from store.records import Epoch, Recipe, Run, Step
 from trainer import checkpoint, space
-from trainer.average import Average
+from trainer.cuda import Gpu
 from trainer.data import DataSet
 from trainer.device import cpu_threads, keep_freed_memory
 from trainer.drawing import drawing_from
 from trainer.engine import Engine, device_in_words, find_device
 from trainer.environment import environment
-from trainer.loop import fit, steps_of
-from trainer.optim import optimizer
+from trainer.fresh import fresh_state
+from trainer.gpu import begin_on_gpu
+from trainer.loop import fit
 from trainer.own import changed_file
 from trainer.plan import Plan, cpu_plan, exact_plan
-from trainer.state import State, Tally, stable_hash
+from trainer.run_log import note
+from trainer.state import State, stable_hash
 from zoo.fitness import check
 
 
@@ -41,6 +43,9 @@ class Job:
         self.params = sum(parameter.numel() for parameter in self.state.network.parameters())
         self.device, self.plan = device_in_words(torch_device), self.engine.plan.in_words()
         self.notice = self._notice(damaged)
+        note(folder, f"it trains with {self.plan}")
+        for remark in self.engine.remarks:
+            note(folder, remark)
         self.environment = environment()
 
     def _begun(self, device: torch.device, plan: Plan | None = None) -> tuple[State, Engine]:
@@ -48,8 +53,8 @@ class Job:
         run = self.run
         if plan and plan.threads and not run.recipe.exact:
             plan = replace(plan, threads=cpu_threads())  # there may be more or fewer trainings beside it now
-        remembered = self.folder.parents[1] / "layouts.json"
-        state, engine = begin(run.model, run.seed, run.recipe, self.data, device, plan, remembered)
+        home = self.folder.parents[1]
+        state, engine = begin(run.model, run.seed, run.recipe, self.data, device, plan, home)
         space.check(self.folder, checkpoint.size_of(state.network), run.recipe)
         return state, engine
 
@@ -89,11 +94,13 @@ class Job:
         """Nothing to do: it all belongs to this process."""
 
     def _notice(self, damaged: list[str]) -> str | None:
-        if not damaged:
-            file = changed_file(self.run)
-            return f"{file} has changed since this run was queued" if file else None
-        where = f"it went on after epoch {len(self.state.epochs)}" if self.state.epochs else "it began again"
-        return f"{'; '.join(damaged)}: {where}"
+        lines = list(self.engine.remarks)
+        if damaged:
+            where = f"it went on after epoch {len(self.state.epochs)}" if self.state.epochs else "it began again"
+            lines.insert(0, f"{'; '.join(damaged)}: {where}")
+        elif file := changed_file(self.run):
+            lines.insert(0, f"{file} has changed since this run was queued")
+        return "; ".join(lines) or None
 
 
 def begin(
@@ -103,33 +110,51 @@ def begin(
     data: DataSet,
     device: torch.device,
     plan: Plan | None = None,
-    remembered: Path | None = None,
+    home: Path | None = None,
 ) -> tuple[State, Engine]:
-    """A training before its first step, and the engine for it: with this plan, else with the best one for the device.
+    """A training before its first step, and the engine for it: with the plan it began with, else with the best one.
 
-    `remembered` is a file that keeps what was found out about plans. Called in the thread that trains.
+    `home` is the folder in which is kept what was found out about plans. Called in the thread that trains.
     """
-    network = fresh_network(model, seed, len(data.classes)).to(device)
-    engine = Engine(device, plan or choose_plan(network, recipe, device, remembered), recipe.exact)
-    engine.begin()
-    network.to(memory_format=engine.layout)
-    state = State(
-        network=network,
-        optimizer=optimizer(recipe, network),
-        tally=Tally.empty(steps_of(data.train, recipe), like=next(network.parameters())),
-        average=Average(network, recipe.average) if recipe.average else None,
-        scaler=torch.amp.GradScaler(device.type) if engine.plan.precision == "fp16" else None,
-    )
-    return state, engine
-
-
-def choose_plan(network: nn.Module, recipe: Recipe, device: torch.device, remembered: Path | None) -> Plan:
-    """The plan for a run that begins."""
     if recipe.precision == "fp16" and recipe.optimizer == "muon":
         raise Problem("muon does not train in fp16; precision=bf16 or fp32 goes with it")
-    if recipe.exact:
-        return exact_plan(recipe, device)
-    return cpu_plan(network, recipe, remembered)
+    remarks = remarks_on(plan, device) if plan else []
+    if plan and plan.is_for_gpu != (device.type == "cuda"):
+        plan = None
+    if device.type == "cuda":
+        gpu = Gpu(device)
+        network = fresh_network(model, seed, len(data.classes)).to(device)
+        pair: tuple[State, Engine] = begin_on_gpu(network, recipe, data, gpu, plan, home and home / "plans.json")
+    else:
+        network = fresh_network(model, seed, len(data.classes))
+        pair = begin_on_cpu(network, recipe, data, plan or choose_plan(network, recipe, home))
+    pair[1].remarks[:0] = remarks
+    return pair
+
+
+def begin_on_cpu(network: nn.Module, recipe: Recipe, data: DataSet, plan: Plan) -> tuple[State, Engine]:
+    engine = Engine(torch.device("cpu"), plan, recipe.exact)
+    engine.begin()
+    return fresh_state(network, recipe, data, plan), engine
+
+
+def choose_plan(network: nn.Module, recipe: Recipe, home: Path | None) -> Plan:
+    """The plan for a run that begins on the CPU."""
+    return (
+        exact_plan(recipe, on_gpu=False) if recipe.exact else cpu_plan(network, recipe, home and home / "layouts.json")
+    )
+
+
+def remarks_on(plan: Plan, device: torch.device) -> list[str]:
+    """What to say about a run that goes on with a plan that was made elsewhere."""
+    here = device_in_words(device)
+    if plan.is_for_gpu != (device.type == "cuda"):
+        return [
+            f"it began on {plan.card or 'another device'} and goes on on {here}: computed in another way from here on"
+        ]
+    if plan.card and plan.card != here:
+        return [f"it began on {plan.card} and goes on on {here} with the same plan: another may be faster here"]
+    return []
 
 
 def fresh_network(model: str, seed: int, classes: int = 10) -> nn.Module:

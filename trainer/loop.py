@@ -50,20 +50,19 @@ def train(
     state: State, data: DataSet, recipe: Recipe, seed: int, engine: Engine
 ) -> Generator[Step, None, tuple[float, float]]:
     """One pass over the training images, or what is left of it: mean loss and accuracy while the weights changed."""
+    clock = Clock()
     if state.step == 0:  # dropout draws from a generator of its own, afresh each epoch
         state.generator.manual_seed(stable_hash(seed, state.epoch, "dropout"))
     count, steps = len(data.train), steps_of(data.train, recipe)
     drawn = engine.hold(draw(recipe, count, steps, seed, state.epoch))
     state.network.train()
-    clock = Clock()
     while state.step < steps:
         set_learning_rate(state.optimizer, learning_rate(recipe, state.epoch, state.step, steps))
         if state.average:
             state.average.set_weight((state.epoch - 1) * steps + state.step)
         engine.train(train_step, state, data, drawn, recipe)
         state.step += 1
-        lap = clock.lap()
-        state.seconds, state.train_seconds = state.seconds + lap, state.train_seconds + lap
+        state.spend(clock.lap())
         if clock.is_due() and (reading := engine.glance(state.tally, state.step)):
             loss, accuracy = means(reading, recipe.batch_size, count, f"loss became {{}} at epoch {state.epoch}")
             speed = min(state.step * recipe.batch_size, count) / state.train_seconds
@@ -77,7 +76,8 @@ def train(
                 images_per_second=speed,
             )
             clock.start()
-    reading = state.tally.read(steps)
+    reading = state.tally.read(steps)  # a GPU may be some steps behind
+    state.spend(clock.lap())
     return means(reading, recipe.batch_size, count, f"loss became {{}} at epoch {state.epoch}")
 
 

@@ -98,7 +98,8 @@ class Together:
 
 
 def optimizer(recipe: Recipe, network: nn.Module, captured: bool = False) -> Optimizer:
-    """The optimizer of a network that lies where it will train. `captured`: its steps are replayed from a CUDA graph.
+    """The optimizer of a network that lies where it will train. `captured`: its steps may be replayed from a CUDA
+    graph, so its rate is a tensor. Muon's cannot: it computes with its rate on the CPU.
 
     - `sgd` with momentum, as in the published recipe; `nesterov` looks ahead along the momentum.
     - `adamw`: Adam with decoupled weight decay, Loshchilov and Hutter, 2017, https://arxiv.org/abs/1711.05101.

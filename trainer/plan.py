@@ -42,7 +42,8 @@ class Plan(Struct, frozen=True, kw_only=True):
     mode: Mode = "eager"  # on a GPU: steps replayed from a CUDA graph, the network compiled, both
     precision: Precision = "fp32"  # of convolutions and matrix products; weights stay fp32
     layout: Layout = "contiguous"  # in memory: (N, C, H, W) or (N, H, W, C)
-    threads: int | None = None  # on the CPU; of a run that is not exact, the most
+    threads: int | None = None  # on the CPU; of a run that is not exact, the most. None: the plan is for a GPU
+    card: str = ""  # the GPU that it was chosen on
 
     @classmethod
     def stored(cls, plan: dict[str, Any]) -> Plan:
@@ -55,6 +56,10 @@ class Plan(Struct, frozen=True, kw_only=True):
         return ", ".join([*mode, self.precision, self.layout, *threads])
 
     @property
+    def is_for_gpu(self) -> bool:
+        return self.threads is None
+
+    @property
     def memory_format(self) -> torch.memory_format:
         return memory_format(self.layout)
 
@@ -63,24 +68,34 @@ def memory_format(layout: Layout) -> torch.memory_format:
     return torch.channels_last if layout == "channels_last" else torch.contiguous_format
 
 
-def exact_plan(recipe: Recipe, device: torch.device) -> Plan:
-    """The plan of an exact run: the same on every machine of a kind, whatever it does besides."""
+def exact_plan(recipe: Recipe, on_gpu: bool) -> Plan:
+    """The plan of an exact run: the same on every machine of a kind, whatever it does besides.
+
+    On a GPU, a step that is replayed has the same bits as one that is taken as it stands.
+    """
     precision: Precision = "fp32" if recipe.precision == "auto" else recipe.precision
-    return Plan(precision=precision, threads=recipe.threads if device.type == "cpu" else None)
+    if on_gpu:
+        return Plan(mode=without_compiling(recipe), precision=precision)
+    return Plan(precision=precision, threads=recipe.threads)
+
+
+def without_compiling(recipe: Recipe) -> Mode:
+    """The fastest mode on a GPU without compiling. Muon computes with its rate on the CPU, which no graph can."""
+    return "eager" if recipe.optimizer == "muon" else "graph"
 
 
 def cpu_plan(network: nn.Module, recipe: Recipe, remembered: Path | None = None) -> Plan:
     """The plan of a run that begins on the CPU. The layout is tried out, unless `remembered` (a file) knows it."""
     threads = cpu_threads()
     precision: Precision = "fp32" if recipe.precision == "auto" else recipe.precision
-    key = probe_key(network, recipe, threads)
-    layout = _recall(remembered, key) if remembered else None
+    key = probe_key(network, recipe, cpu_model(), threads)
+    layout: Layout | None = recall(remembered, key, Layout) if remembered else None
     if layout is None:
         torch.set_num_threads(threads)
         layout = faster_layout(network, recipe.batch_size)
         give_back_memory()  # of the copies that were tried
         if remembered:
-            _remember(remembered, key, layout)
+            remember(remembered, key, layout)
     return Plan(precision=precision, layout=layout, threads=threads)
 
 
@@ -117,14 +132,14 @@ def _trial(network: nn.Module, layout: Layout, batch: int) -> Callable[[], float
     return trial
 
 
-def probe_key(network: nn.Module, recipe: Recipe, threads: int) -> str:
-    """What the result of a trial depends on, as a short name: network and its source, batch, torch, CPU, threads."""
+def probe_key(network: nn.Module, recipe: Recipe, *machine: object) -> str:
+    """What the result of a trial depends on, as a short name: network and its source, batch, torch, and the machine."""
     try:
         source = inspect.getsource(inspect.getmodule(type(network)) or type(network))
     except (OSError, TypeError):
         source = repr(network)
     shapes = [tuple(parameter.shape) for parameter in network.parameters()]
-    facts = (source, shapes, recipe.batch_size, torch.__version__, cpu_model(), threads)
+    facts = (source, shapes, recipe.batch_size, torch.__version__, machine)
     return hashlib.blake2b(repr(facts).encode(), digest_size=12).hexdigest()
 
 
@@ -137,20 +152,22 @@ def cpu_model() -> str:
     return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
-def _recall(file: Path, key: str) -> Layout | None:
-    """What was found earlier. A file that cannot be read only costs another trial."""
+def recall(file: Path, key: str, kind: Any) -> Any:
+    """What was found earlier, or None. A file that cannot be read only costs another trial."""
     try:
-        return msgspec.json.decode(file.read_bytes(), type=dict[str, Layout]).get(key)
+        raw = msgspec.json.decode(file.read_bytes(), type=dict[str, msgspec.Raw]).get(key)
+        return None if raw is None else msgspec.json.decode(raw, type=kind)
     except (OSError, msgspec.DecodeError, msgspec.ValidationError):
         return None
 
 
-def _remember(file: Path, key: str, layout: Layout) -> None:
+def remember(file: Path, key: str, found: Any) -> None:
+    """Keep it for the next run."""
     try:
-        known = msgspec.json.decode(file.read_bytes(), type=dict[str, Layout])
+        known = msgspec.json.decode(file.read_bytes(), type=dict[str, msgspec.Raw])
     except (OSError, msgspec.DecodeError, msgspec.ValidationError):
         known = {}
     try:
-        files.replace(file, msgspec.json.encode(known | {key: layout}))
+        files.replace(file, msgspec.json.encode({**known, key: found}))
     except OSError:  # a full disk: the next run tries again
         return

@@ -120,7 +120,7 @@ def contrast(images: Tensor, strength: Tensor) -> Tensor:
 def sharpness(images: Tensor, strength: Tensor) -> Tensor:
     """Away from the blurred image, or towards it. The outermost pixels stay."""
     kernel = torch.ones(3, 1, 3, 3, device=images.device)
-    kernel[:, :, 1, 1] = 5
+    kernel[:, :, 1, 1].fill_(5)  # not `= 5`, which a GPU would have to be sent
     blurred = images.clone()
     blurred[:, :, 1:-1, 1:-1] = F.conv2d(images.float(), kernel / 13, groups=3).round().to(torch.uint8)
     return blended(images, blurred, strength)

@@ -100,6 +100,11 @@ class State:
         """The network that is tested and kept: the average where there is one."""
         return self.average.network if self.average else self.network
 
+    def spend(self, seconds: float) -> None:
+        """So long it has learned since this was told last."""
+        self.seconds += seconds
+        self.train_seconds += seconds
+
     def close(self, epoch: Epoch) -> None:
         """The epoch under way is finished: remember it, keep its weights if they are the best, begin the next."""
         if all(epoch.test_accuracy > earlier.test_accuracy for earlier in self.epochs):

@@ -101,9 +101,9 @@ def test_a_home_that_cannot_be_written_only_costs_the_memory(trials: list[str], 
 
 
 def test_an_exact_plan_depends_on_the_recipe_alone(trials: list[str]) -> None:
-    cpu = torch.device("cpu")
-    assert exact_plan(Recipe(exact=True, threads=5), cpu) == Plan(threads=5)
-    assert exact_plan(Recipe(exact=True, precision="bf16"), torch.device("cuda:0")) == Plan(precision="bf16")
+    assert exact_plan(Recipe(exact=True, threads=5), on_gpu=False) == Plan(threads=5)
+    assert exact_plan(Recipe(exact=True, precision="bf16"), on_gpu=True) == Plan(mode="graph", precision="bf16")
+    assert exact_plan(Recipe(exact=True, optimizer="muon"), on_gpu=True) == Plan()
     assert not trials
 
 
