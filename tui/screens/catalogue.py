@@ -39,6 +39,7 @@ class CatalogueScreen(SortedScreen):
         `e`.
     """
     usual_order = "Published order"
+    remembered_as = "catalogue-sorting"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
             "a", "queue", "Queue", id="add", tooltip="Train the marked networks, or this one, with the published recipe"
@@ -64,9 +65,12 @@ class CatalogueScreen(SortedScreen):
     ]
 
     def compose_body(self) -> ComposeResult:
+        self.recall_order(COLUMNS)
         yield from self.compose_filter()
         with Horizontal():
-            yield RecordTable[Row](COLUMNS, id="catalogue")
+            table = RecordTable[Row](COLUMNS, id="catalogue")
+            table.sorting = self.sorting
+            yield table
             yield Preview()
         yield Static(id="count")
 

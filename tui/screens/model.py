@@ -61,6 +61,11 @@ def story_of(card: Card) -> str:
     return f"## {first}\n{rest}"
 
 
+def activations_of(size: int) -> str:
+    """What an image leaves behind for the backward pass, of so many bytes in fp32: `14,308 kept for each …`."""
+    return f"{words.count(size // 4)} kept for each image in training ({words.size(size)})"
+
+
 def facts_of(card: Card, params: int | None, macs: int | None) -> list[tuple[str, str]]:
     """What there is to know of a model besides its story. The counts of an own model may come later."""
     published = card.published
@@ -69,6 +74,7 @@ def facts_of(card: Card, params: int | None, macs: int | None) -> list[tuple[str
         ("command line", card.id),
         ("parameters", f"{words.count(params)} ({words.weights_size(params)})" if params else words.NOTHING),
         ("MACs", words.count(macs)),
+        *([("activations", activations_of(card.activations))] if card.activations else []),
         ("published", words.percent(published.accuracy) if published else words.NOTHING),
         ("on", f"{published.gpu} in {words.duration(published.seconds)}" if published else words.NOTHING),
     ]

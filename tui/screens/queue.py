@@ -112,7 +112,7 @@ class QueueScreen(RunsScreen, TableScreen):
         runs = self.in_order()
         rows = {run.id: run for run in runs if matches(query, searched(run))}
         self.table.show(rows, among=[run.id for run in runs])
-        self.query_one("#empty").display = not rows and not query
+        self.query_one("#empty").display = self.cifar.knows_runs and not rows and not query
         self.table.display = bool(rows or query)
         self.query_one("#count", Static).update(self.in_words())
         if self.followed in rows:

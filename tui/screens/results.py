@@ -27,6 +27,7 @@ class ResultsScreen(MarkedScreen, SortedScreen):
 
     filter_hint = "acc>0.9 family:resnet not status:failed tag:baseline …"
     usual_order = "Newest first"
+    remembered_as = "results-sorting"
     HELP = """
         ### Results
         **Best** is the best test accuracy of any epoch, which is what the published table reports; **Last** is that of
@@ -61,10 +62,8 @@ class ResultsScreen(MarkedScreen, SortedScreen):
         self.columns: tuple[str, ...] = USUAL
 
     def compose_body(self) -> ComposeResult:
-        remembered = self.cifar.remembered
-        self.columns = remembered.get("results-columns", tuple[str, ...], USUAL)
-        key, falling = remembered.get("results-sorting", tuple[str, bool], ("", False))
-        self.sorting = Sorting(key, falling) if any(column.key == key for column in COLUMNS) else None
+        self.columns = self.cifar.remembered.get("results-columns", tuple[str, ...], USUAL)
+        self.recall_order(COLUMNS)
         yield from self.compose_filter()
         yield Static(id="fault", markup=False)
         table = RecordTable[Row](columns_of(self.columns), id="results")
@@ -86,7 +85,7 @@ class ResultsScreen(MarkedScreen, SortedScreen):
         self.page = max(0, min(self.page, (len(self.found) - 1) // PAGE))
         page = list(self.found)[self.page * PAGE : (self.page + 1) * PAGE]
         self.table.show({id: self.found[id] for id in page}, among=runs)
-        self.query_one("#empty").display = not self.found and not query
+        self.query_one("#empty").display = self.cifar.knows_runs and not self.found and not query
         self.table.display = bool(self.found or query)
         self.say_what_differs()
 
@@ -127,7 +126,6 @@ class ResultsScreen(MarkedScreen, SortedScreen):
     def sort_by(self, sorting: Sorting | None) -> None:
         self.page = 0
         super().sort_by(sorting)
-        self.cifar.remember("results-sorting", (sorting.key, sorting.falling) if sorting else ("", False))
 
     def action_turn(self, by: int) -> None:
         self.page += by
