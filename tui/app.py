@@ -170,15 +170,17 @@ class CifarApp(DeletingApp):
             self.switch_mode(mode)
 
     def action_help(self) -> None:
-        if self.screen.query("HelpPanel"):
+        from tui.widgets.help import Help  # it brings Markdown, which the first frame can do without
+
+        if self.screen.query(Help):
             self.action_hide_help_panel()
         else:
-            self.action_show_help_panel()
+            self.screen.mount(Help())
         self.screen.toggle_class("-helped")
         self.refresh_bindings()
 
     def action_scroll_help(self, by: int) -> None:
-        self.screen.query_one("KeyPanel").scroll_relative(y=by, animate=False)
+        self.screen.query_one("HelpPanel").scroll_relative(y=by, animate=False)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         return action != "scroll_help" or bool(self.screen.query("HelpPanel"))

@@ -9,7 +9,7 @@ from typing import ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.containers import Horizontal, Vertical
 from textual.events import DescendantBlur, DescendantFocus
 from textual.widgets import Button, Input, Label, Select, Static
 
@@ -20,6 +20,7 @@ from tui import words
 from tui.compare import changes, model_name, recipe_in_words, written
 from tui.estimate import Paces, together
 from tui.screens.dialog import Dialog
+from tui.widgets.line import Line, Lines
 
 MOST_SEEDS = 1000
 LAST_SEED = 2**31  # far more than anyone needs, and short enough to read
@@ -42,7 +43,7 @@ class FieldRow(Horizontal):
 
     def compose(self) -> ComposeResult:
         yield Label(self.label, classes="field")
-        yield Input(self.value, compact=True, name=self.field)
+        yield Line(self.value, compact=True, name=self.field)
         yield Static(classes="remark", markup=False)
 
     @property
@@ -91,8 +92,8 @@ class RecipeDialog(Dialog[Choice]):
         title = f"Train {first}" if len(self.models) == 1 else f"Train {first} and {len(self.models) - 1} more"
         with Vertical(id="box") as box:
             box.border_title = title.replace("[", "\\[")
-            box.border_subtitle = "enter queue · tab next · ctrl+r preset again · esc cancel"
-            with VerticalScroll(id="fields", can_focus=False):
+            box.border_subtitle = "enter queue · tab next · ctrl+r preset again · esc cancel · f1 help"
+            with Lines(id="fields"):
                 with Horizontal():
                     yield Label("preset", classes="field")
                     yield Select(

@@ -17,9 +17,23 @@ from tui.filtering import Test, read_filter
 from tui.groups import SeedGroups
 from tui.screens.marked import MarkedScreen
 from tui.screens.sorting import SortedScreen
+from tui.widgets.filter import FilterLine
 from tui.widgets.table import RecordTable, Sorting, in_order
 
 PAGE = 100  # rows; the table of Textual takes seconds for ten thousand
+
+
+class ResultsFilter(FilterLine):
+    """Understands more than words."""
+
+    HELP = """
+        ### Filter
+        A word is looked for in model, run, tags, note, status, device and recipe. `acc>0.9` compares, `family:resnet`
+        looks in one field, `not` turns round what follows. Compared are `acc best last diff epochs seed params time`,
+        looked in `family model status data device recipe tag note id`.
+
+        **Enter** keeps the filter and goes to the rows, **escape** drops it.
+    """
 
 
 class ResultsScreen(MarkedScreen, SortedScreen):
@@ -34,12 +48,9 @@ class ResultsScreen(MarkedScreen, SortedScreen):
         the last epoch, the honest one. **Difference** is in points, and plain only for a run that was made like the
         published one: the same recipe at full length on the whole CIFAR-10. Otherwise it is dimmed, and the line at
         the bottom says what differs. **Mean ± sd** is over the runs that differ only in their seed.
-
-        ### Filter
-        A word is looked for in model, run, tags, note, status, device and recipe. `acc>0.9` compares, `family:resnet`
-        looks in one field, `not` turns round what follows. Compared are `acc best last diff epochs seed params time`,
-        looked in `family model status data device recipe tag note id`.
+        `/` filters; `f1` while you type there tells how.
     """
+    filter_line = ResultsFilter
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("v", "columns", "Columns", id="columns", tooltip="Choose the columns that are shown"),
         Binding("A", "mark_all", "Mark all", show=False, id="mark-all", tooltip="Mark all of this page; again: none"),

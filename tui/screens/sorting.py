@@ -38,7 +38,7 @@ class SortDialog(Dialog[Sorting | str]):
 
     def compose(self) -> ComposeResult:
         with Vertical(id="box", classes="-small") as box:
-            box.border_title, box.border_subtitle = "Sort by", "enter sort · esc cancel"
+            box.border_title, box.border_subtitle = "Sort by", "enter sort · esc cancel · f1 help"
             options = [Option(self.label(column), id=column.key) for column in self.columns]
             yield OptionList(Option(self.usual, id=AS_IT_IS), *options, compact=True, markup=False)
 
