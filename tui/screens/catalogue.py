@@ -35,8 +35,8 @@ class CatalogueScreen(SortedScreen):
         Every network, in the order of the published table. **Published** is the accuracy of that table,
         **Own best** what your own runs of the same recipe reached (mean ± standard deviation × seeds).
         **Time here** is what a run takes on this device, known from your own runs; with `~` it is a guess from other
-        networks, by MACs. Mark networks with space, queue them with `a`, take them away as notebooks or a table with
-        `e`.
+        networks, by MACs and activations. Mark networks with space, queue them with `a`, take them away as notebooks
+        or a table with `e`.
     """
     usual_order = "Published order"
     remembered_as = "catalogue-sorting"
