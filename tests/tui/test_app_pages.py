@@ -51,7 +51,9 @@ async def test_l_shows_the_layers_once_they_have_been_worked_out(workbench: Make
     async with bench.app.run_test(size=SMALL) as pilot:
         await pilot.press("enter", "l")
         table = bench.app.screen.query_one(AnyTable)
+        assert table.row_count or shown(bench, "#working")
         await until(pilot, lambda: table.row_count == 12)
+        await until(pilot, lambda: not bench.app.screen.query("#working"))
         first = [cell.plain.strip() for cell in table.get_row_at(0)]
         assert first == ["stages.0.0", "Conv2d", "6×28×28", "456", "352.8K"]
         await pilot.press("l")

@@ -118,6 +118,7 @@ class ModelPage(AppScreen):
             yield Static("One moment …")
         layers: RecordTable[Layer] = RecordTable(COLUMNS, id="layers", passive=True)
         yield layers
+        yield Static("Working out the layers …", id="working", classes="hint")
 
     def on_mount(self) -> None:
         self.show_part("story")
@@ -126,6 +127,7 @@ class ModelPage(AppScreen):
 
     def show_layers(self, layers: dict[str, Layer]) -> None:
         self.query_one(RecordTable).show(layers)
+        self.query_one("#working").remove()
         if self.card.params is None:
             params = sum(layer.params for layer in layers.values())
             macs = sum(layer.macs for layer in layers.values())
@@ -140,6 +142,8 @@ class ModelPage(AppScreen):
     def show_part(self, part: str) -> None:
         for name in ("story", "source", "layers"):
             self.query_one(f"#{name}").display = name == part
+        for working in self.query("#working"):
+            working.display = part == "layers"
         self.part = part
         self.query_one(f"#{part}").focus()
 
