@@ -166,7 +166,7 @@ def named(row: Compared, width: int) -> Cell:
     return [(f"{row.letter or '·'} ", letter), (model_name(row.run.model, width - 2), "plain")]
 
 
-MODEL: Column[Compared] = Column("model", "  Model", 21, named, rank=0, roomy=32)
+MODEL: Column[Compared] = Column("model", "  Model", 21, named, rank=1, roomy=32)
 
 OUTCOMES: list[Column[Compared]] = [
     Column("best", "Best", 6, lambda row, _: words.percent(row.run.best_accuracy), rank=1, justify="right"),
