@@ -68,6 +68,7 @@ async def look_inside(bench: Workbench, pilot: Pilot[None]) -> None:
 async def miss_images(bench: Workbench, pilot: Pilot[None]) -> None:
     """CIFAR-10 is not there."""
     bench.app.source = Source("cifar10", Path("images"))
+    bench.app.redraw()
 
 
 async def nothing(bench: Workbench, pilot: Pilot[None]) -> None:
