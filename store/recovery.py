@@ -12,7 +12,7 @@ from store import files
 from store.documents import read_run, run_folders, to_document
 from store.errors import StoreError
 from store.records import Run
-from store.schema import bring_forward, new_tables, version_of
+from store.schema import bring_forward, is_present, new_tables, version_of
 from store.storage import Damaged, Tables, backup_of, read_tables, replace_with_backup
 
 NAME = "results.json"
@@ -45,6 +45,14 @@ def load(home: Path) -> Loaded:
     except Damaged:
         return _restore(home, f"{path} is damaged")
     return Loaded(tables, is_older=bring_forward(tables, path))
+
+
+def can_wait(home: Path) -> bool:
+    """Whether nothing speaks against reading results.json in a moment: it is whole, and of the present schema."""
+    try:
+        return is_present((home / NAME).read_bytes())
+    except OSError:
+        return False
 
 
 def write(home: Path, loaded: Loaded) -> None:

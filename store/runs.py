@@ -11,7 +11,7 @@ from typing import Self
 
 from msgspec.structs import replace
 
-from store import documents, files, ids, inbox
+from store import documents, files, ids, inbox, recovery
 from store.errors import DiskFull, StoreError, UnknownRun
 from store.history import History
 from store.owner import Owner, Ownership, StoreInUse, owner_of
@@ -37,28 +37,56 @@ class RunStore:
         self.home, self.writable = home, ownership is not None
         self._ownership = ownership
         self._guard = RLock()  # held while results.json is written; reading what is known does not wait for it
-        self._rows = Rows(home, writable=self.writable)
+        self._read: Rows | None = None  # see `_rows`
 
     @classmethod
-    def open(cls, home: Path, *, write: bool = True) -> Self:
+    def open(cls, home: Path, *, write: bool = True, read_later: bool = False) -> Self:
         """Open the store. `write` takes the lock, or raises StoreInUse which names the owner; runs that a dead owner
-        left running become interrupted. Without `write` nothing is locked and no file is changed or made."""
+        left running become interrupted. Without `write` nothing is locked and no file is changed or made.
+
+        `read_later` leaves it to the first thread that asks for something to read results.json: ten thousand runs take
+        a tenth of a second. A file that is damaged, foreign or of another schema is read, or refused, at once.
+        """
         with files.explained(home):
             if home.exists() and not home.is_dir():
                 raise StoreError(f"{home} is a file; --home names a folder")
-            if not write:
-                return cls(home, None)
-            files.make_folder(home)
-            ownership = Ownership(home)
+            ownership = None
+            if write:
+                files.make_folder(home)
+                ownership = Ownership(home)
             try:
-                files.make_folder(home / "runs")
+                if write:
+                    files.make_folder(home / "runs")
                 store = cls(home, ownership)
-                for run in [run for run in store.runs() if run.status == "running"]:
-                    store.save(replace(run, status="interrupted"))
+                if not (read_later and recovery.can_wait(home)):
+                    store.read()
             except BaseException:
-                ownership.release()
+                if ownership is not None:
+                    ownership.release()
                 raise
             return store
+
+    @property
+    def is_read(self) -> bool:
+        """Whether asking for something costs no reading of results.json any more."""
+        return self._read is not None
+
+    def read(self) -> None:
+        """Read results.json, if that was not done yet; any other method does it, too."""
+        with self._guard, files.explained(self.home):
+            if self._read is None:
+                rows = Rows(self.home, writable=self.writable)
+                for row in rows.all() if self.writable else ():
+                    if row.run.status == "running":
+                        rows.put(replace(rows.completed(row), status="interrupted"))
+                self._read = rows
+
+    @property
+    def _rows(self) -> Rows:
+        if self._read is None:
+            self.read()
+        assert self._read is not None
+        return self._read
 
     def __enter__(self) -> Self:
         return self

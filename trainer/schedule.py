@@ -21,7 +21,7 @@ from msgspec.structs import replace
 
 from store.records import Run
 from trainer.device import in_words, is_meant
-from trainer.estimate import Paces, load, macs_of
+from trainer.estimate import Paces, cost_of, load
 
 Length = Callable[[Run], float]
 """How long a run will take, in seconds."""
@@ -101,8 +101,8 @@ class Lengths:
             told = [one.run(run.model, run.recipe, run.epochs_done) for one in paces]
             if seconds := [estimate.seconds for estimate in told if estimate is not None]:
                 return fmean(seconds)
-        macs = macs_of(run.model) * TRAIN_COST * load(run.recipe) * (run.recipe.epochs - run.epochs_done)
-        return macs / NOMINAL if macs else float("inf")
+        work = cost_of(run.model) * TRAIN_COST * load(run.recipe) * (run.recipe.epochs - run.epochs_done)
+        return work / NOMINAL if work else float("inf")
 
 
 def places(newcomers: Sequence[Run], waiting: Iterable[Run], last: float, length: Length | None) -> list[Run]:

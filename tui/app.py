@@ -93,20 +93,29 @@ class CifarApp(DeletingApp):
     def on_mount(self) -> None:
         self.remember_theme()
         self.empty_trash()
-        self.call_after_refresh(settle)
+        self.call_after_refresh(self.read_runs)  # the first frame comes before ten thousand runs, and before torch
+        in_background(self, "devices", partial(in_words, self.session.devices), self.device_known)
+        self.warn(*self.session.notices, *self.faults)
+        self.check_keys(self)
+
+    def begin(self) -> None:
+        """What is stored is known: train what waits, or follow the program that does."""
+        settle()
+        self.warn(*self.store.notices)
+        self.redraw()
         if self.queue is None:
             self.set_interval(BETWEEN_LOOKS, self.follow_owner)
         else:
-            self.call_after_refresh(self.start_queue)  # the first frame comes before torch
+            self.start_queue()
             self.set_interval(BETWEEN_LOOKS, self.take_in)
-        in_background(self, "devices", partial(in_words, self.session.devices), self.device_known)
-        for notice in (*self.store.notices, *self.session.notices, *self.faults):
-            self.notify(notice, severity="warning", timeout=20, markup=False)
-        self.check_keys(self)
 
     def device_known(self, devices: dict[str, str]) -> None:
         self.devices = devices
-        if isinstance(self.screen, AppScreen):
+        self.redraw()
+
+    def redraw(self) -> None:
+        """Something that a screen does not watch has changed. One that is only being made will look by itself."""
+        if isinstance(self.screen, AppScreen) and self.screen.is_mounted:
             self.screen.news()
 
     def start_queue(self) -> None:
@@ -126,8 +135,7 @@ class CifarApp(DeletingApp):
                 self.notify(f"{model_name(run.model)} {run.id} was handed over by another program", markup=False)
         except Problem as problem:
             log.warning("nothing could be taken in: %s", problem)
-        for notice in self.store.notices[known:]:
-            self.notify(notice, severity="warning", timeout=20, markup=False)
+        self.warn(*self.store.notices[known:])
 
     @property
     def device(self) -> str:
@@ -175,15 +183,17 @@ class CifarApp(DeletingApp):
             self.switch_mode(mode)
 
     def action_help(self) -> None:
-        if self.screen.query("HelpPanel"):
+        from tui.widgets.help import Help  # it brings Markdown, which the first frame can do without
+
+        if self.screen.query(Help):
             self.action_hide_help_panel()
         else:
-            self.action_show_help_panel()
+            self.screen.mount(Help())
         self.screen.toggle_class("-helped")
         self.refresh_bindings()
 
     def action_scroll_help(self, by: int) -> None:
-        self.screen.query_one("KeyPanel").scroll_relative(y=by, animate=False)
+        self.screen.query_one("HelpPanel").scroll_relative(y=by, animate=False)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         return action != "scroll_help" or bool(self.screen.query("HelpPanel"))
@@ -214,6 +224,8 @@ def run(session: Session, store: RunStore, make_queue: MakeQueue) -> tuple[list[
         app.empty_trash()
         app.remembered.save()
         in_flight = app.queue.close() if app.queue else []
+    if app.problem:
+        raise app.problem
     if app.return_code:
         raise Problem(f"the app ended with an error, runs are saved; {session.home / LOG_NAME} tells more")
     return in_flight, signal_came.is_set()

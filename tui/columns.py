@@ -146,7 +146,7 @@ COLUMNS: list[Column[Row]] = [
     Column(
         "size",
         "Size",
-        9,
+        8,
         lambda row, _: words.weights_size(row.run.params),
         12,
         justify="right",

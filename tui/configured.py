@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from threading import Thread
 
 from textual.dom import DOMNode
 
@@ -19,7 +18,6 @@ class ConfiguredApp(FollowingApp):
 
     def __init__(self, store: RunStore, home: Path) -> None:
         super().__init__(store)
-        self.unfinished: list[Thread] = []  # what must be done before leaving
         self.config, self.remembered = read_config(home), Layout(home)
         self.faults = list(self.config.faults)
         for theme in THEMES:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from threading import Thread
 from time import monotonic
 
 from textual.reactive import var
@@ -17,6 +18,7 @@ from store.errors import Problem
 from store.records import Run, Step
 from store.runs import RunStore
 from tui import words
+from tui.background import in_background
 from tui.compare import model_name
 from tui.messages import Mailbox, News
 from tui.styled import StyledApp
@@ -35,10 +37,45 @@ class FollowingApp(StyledApp):
         super().__init__()
         self.store = store
         self.ended = set[str]()  # runs that have ended since the app began
+        self.unfinished: list[Thread] = []  # what must be done before leaving
+        self.problem: Problem | None = None  # why the app cannot go on
         self._mailbox = Mailbox()
         self._last_mail = 0.0
         self._timer: Timer | None = None
-        self.set_reactive(FollowingApp.runs, {run.id: run for run in store.runs()})
+        self.knows_runs = store.is_read  # else `runs` tells nothing yet
+        if store.is_read:
+            self.set_reactive(FollowingApp.runs, {run.id: run for run in store.runs()})
+
+    def read_runs(self) -> None:
+        """Read what is stored, in the background if that was not done yet, and `begin`."""
+        if self.knows_runs:
+            self.begin()
+        else:
+            self.unfinished.append(in_background(self, "reading the runs", self._stored_runs, self._runs_read))
+
+    def _stored_runs(self) -> list[Run] | Problem:
+        """What is stored, or why that cannot be read."""
+        try:
+            return self.store.runs()
+        except Problem as problem:
+            return problem
+
+    def _runs_read(self, runs: list[Run] | Problem) -> None:
+        if isinstance(runs, Problem):
+            self.problem = runs
+            self.exit(return_code=1)
+        else:
+            self.knows_runs = True
+            self.runs = {run.id: run for run in runs} | self.runs  # those that are known already are newer
+            self.begin()
+
+    def begin(self) -> None:
+        """What is stored is known now."""
+
+    def warn(self, *lines: str) -> None:
+        """Say what a user should know, one toast a line."""
+        for line in lines:
+            self.notify(line, severity="warning", timeout=20, markup=False)
 
     def tell(self, run: Run, step: Step | None) -> None:
         """Hear of a change, on any thread."""

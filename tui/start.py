@@ -27,9 +27,9 @@ def start_app(session: Session) -> int:
         raise UsageProblem("the app needs a terminal; cifar-tui --help lists the commands that do without")
     gc.disable()  # all that is made before the first frame stays; the app collects again from then on
     try:
-        store = RunStore.open(session.home)
+        store = RunStore.open(session.home, read_later=True)  # once the first frame is drawn
     except StoreInUse:
-        store = RunStore.open(session.home, write=False)
+        store = RunStore.open(session.home, write=False, read_later=True)
     with store, workplace(session) if store.writable else nullcontext() as place:
         from tui.app import run  # Textual, whose import the store's errors need not wait for
 

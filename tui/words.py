@@ -117,7 +117,7 @@ def seconds(value: float) -> str:
 
 
 def time_left(seconds: float | None) -> str:
-    """A rough time to come: `12s`, `4m 05s`, `3h 20m`, `2d 4h`."""
+    """A rough time to come: `12s`, `4m 05s`, `3h 20m`, `2d 4h`, `156d`."""
     if seconds is None:
         return NOTHING
     minutes, rest = divmod(round(seconds), 60)
@@ -127,7 +127,8 @@ def time_left(seconds: float | None) -> str:
         return f"{minutes}m {rest:02d}s"
     if minutes < 48 * 60:
         return f"{minutes // 60}h {minutes % 60:02d}m"
-    return f"{minutes // 1440}d {minutes % 1440 // 60}h"
+    days, rest = divmod(minutes, 1440)
+    return f"{days}d {rest // 60}h" if days < 10 else f"{days}d"
 
 
 def estimate(time: Estimate | None) -> str:

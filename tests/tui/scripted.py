@@ -34,6 +34,10 @@ class MemoryStore(RunStore):
         self._ids = (f"n{number:03}" for number in itertools.count(1))
 
     @property
+    def is_read(self) -> bool:
+        return True
+
+    @property
     def notices(self) -> list[str]:
         return []
 

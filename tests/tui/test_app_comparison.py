@@ -108,3 +108,15 @@ async def test_more_runs_than_curves_can_be_told_apart_are_still_in_the_table(wo
         await pilot.press("3", "A", "c")
         await until(pilot, lambda: page(bench).query_one(AnyTable).row_count == MOST + 4)
         assert page(bench).query_one(Curves).border_subtitle == f"curves of the first {MOST} of {MOST + 4} runs"
+
+
+async def test_how_curves_are_looked_at_is_remembered(workbench: MakeWorkbench) -> None:
+    bench = with_epochs(workbench(RUNS))
+    async with bench.app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("3", "A", "c", "m", "w", "l", "x")
+        view = page(bench).view
+    again = with_epochs(workbench(RUNS))
+    async with again.app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("3", "A", "c")
+        assert page(again).view == view
+        assert (view.metric.label, view.smoothing, view.logarithmic, view.by_time) == ("test loss", 5, True, True)

@@ -20,6 +20,7 @@ from store.records import Recipe
 from tests.tui.conftest import MakeWorkbench
 from tests.tui.scripted import Workbench, done, epoch, until
 from tui.settings import ACTIONS
+from tui.widgets.curve import STYLES, Curve
 from tui.widgets.table import RecordTable
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "configuration.md"
@@ -113,3 +114,16 @@ async def test_the_bell_rings_when_a_run_ends_unless_it_is_not_wanted(
         bench.trainings[run.id].handed.put(None)
         await until(pilot, lambda: any("Best 50.00%" in line for line in toasts(bench)))
         assert len(rung) == bell
+
+
+async def test_without_colour_the_curves_of_a_run_differ_in_brightness(
+    workbench: MakeWorkbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    bench = workbench([done("a1", "lenet", 0.7)])
+    async with bench.app.run_test(size=(160, 50)) as pilot:
+        await pilot.press("3", "enter")
+        await until(pilot, lambda: bench.app.screen.query(Curve))
+        curve = bench.app.screen.query(Curve).first()
+        first, second = (curve.get_component_styles(style).color.brightness for style in STYLES)
+        assert abs(first - second) > 0.2

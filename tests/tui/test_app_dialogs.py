@@ -45,6 +45,23 @@ def time(form: Screen[Any]) -> str:
     return str(form.query_one("#time").render())
 
 
+async def test_the_arrows_go_from_line_to_line_through_the_whole_form(workbench: MakeWorkbench) -> None:
+    bench = workbench()
+    async with bench.app.run_test(size=SMALL) as pilot:
+        form = await open_form(bench, pilot)
+        fields = [row.field for row in form.query(FieldRow)]
+
+        def here() -> str | None:
+            return bench.app.focused.name if isinstance(bench.app.focused, Input) else None
+
+        await until(pilot, lambda: here() == fields[0])
+        for field in fields[1:]:
+            await pilot.press("down")
+            assert here() == field
+        await pilot.press("up")
+        assert here() == fields[-2]
+
+
 async def test_the_form_queues_seeds_and_changes_of_the_recipe(workbench: MakeWorkbench) -> None:
     bench = workbench()
     async with bench.app.run_test(size=SMALL) as pilot:

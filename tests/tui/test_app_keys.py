@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 from textual.binding import Binding
-from textual.widgets import HelpPanel, KeyPanel
+from textual.widgets import HelpPanel, Input, Markdown
 
 from tests.tui.conftest import MakeWorkbench
-from tests.tui.scripted import done, until
+from tests.tui.scripted import Workbench, done, until
 from tui.app import CifarApp
 from tui.screens.catalogue import CatalogueScreen
 from tui.screens.choose_columns import ColumnsDialog
@@ -147,12 +147,63 @@ async def test_the_help_scrolls_with_the_keyboard(workbench: MakeWorkbench) -> N
     async with bench.app.run_test(size=(80, 24)) as pilot:
         await pilot.press("question_mark")
         await until(pilot, lambda: bench.app.screen.query(HelpPanel))
-        panel = bench.app.screen.query_one(KeyPanel)
+        panel = bench.app.screen.query_one(HelpPanel)
         await until(pilot, lambda: panel.max_scroll_y > 0)
+        words = panel.query_one(Markdown)
+        assert words.size.height == words.virtual_size.height, "no line is cut off"
         await pilot.press("ctrl+down")
         assert panel.scroll_y == 3
         await pilot.press("ctrl+up")
         assert panel.scroll_y == 0
+
+
+def explained(bench: Workbench) -> str:
+    """The words of the help."""
+    return bench.app.screen.query_one(HelpPanel).query_one(Markdown).source
+
+
+async def test_the_help_explains_a_screen_on_which_nothing_has_the_focus(workbench: MakeWorkbench) -> None:
+    bench = workbench()
+    async with bench.app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("p")
+        await until(pilot, lambda: isinstance(bench.app.screen, ScatterScreen))
+        assert bench.app.focused is None
+        await pilot.press("question_mark")
+        await until(pilot, lambda: bench.app.screen.query(HelpPanel) and "### Plot" in explained(bench))
+
+
+async def test_a_dialog_has_its_help_too(workbench: MakeWorkbench) -> None:
+    bench = workbench()
+    async with bench.app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("t")
+        await until(pilot, lambda: isinstance(bench.app.screen, RecipeDialog))
+        await pilot.press("f1")
+        await until(pilot, lambda: bench.app.screen.query(HelpPanel) and "a setting of the recipe" in explained(bench))
+        await pilot.press("f1")
+        await until(pilot, lambda: not bench.app.screen.query(HelpPanel))
+        await pilot.press("escape", "s", "question_mark")
+        await until(pilot, lambda: bench.app.screen.query(HelpPanel) and "Choose the column" in explained(bench))
+
+
+async def test_the_help_offers_no_key_that_something_else_answers(workbench: MakeWorkbench) -> None:
+    bench = workbench()
+    async with bench.app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("t")
+        await until(pilot, lambda: isinstance(bench.app.screen, RecipeDialog))
+        await until(pilot, lambda: isinstance(bench.app.focused, Input))
+        offered = {key: active.binding.action for key, active in bench.app.screen.active_bindings.items()}
+        assert (offered["up"], offered["down"]) == ("app.focus_previous", "app.focus_next")
+        assert not any(action.startswith(("scroll_", "page_")) for action in offered.values())
+        await pilot.press("escape", "enter")
+        await until(pilot, lambda: isinstance(bench.app.screen, ModelPage))
+        assert "scroll_left" not in {active.binding.action for active in bench.app.screen.active_bindings.values()}
+
+
+async def test_the_filter_of_the_results_explains_its_language(workbench: MakeWorkbench) -> None:
+    bench = workbench([done("a1", "lenet", 0.7)])
+    async with bench.app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("3", "slash", "f1")
+        await until(pilot, lambda: bench.app.screen.query(HelpPanel) and "`acc>0.9` compares" in explained(bench))
 
 
 async def test_q_leaves_at_once_without_a_question(workbench: MakeWorkbench) -> None:

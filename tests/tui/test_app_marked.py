@@ -16,7 +16,7 @@ from tui.screens.confirm import ConfirmDialog
 from tui.screens.labels import LabelDialog, tags_in
 from tui.screens.results import ResultsScreen
 from tui.screens.run import RunPage
-from tui.widgets.table import Sorting
+from tui.widgets.table import AnyTable, Sorting
 
 BIG, SMALL = (200, 60), (80, 24)
 RUNS = [
@@ -93,6 +93,14 @@ async def test_columns_are_chosen_and_it_is_remembered(workbench: MakeWorkbench)
         await pilot.press("v", "u", "enter")
         assert "Note" not in headings(again)
         assert "Publ." in headings(again)
+
+
+@pytest.mark.parametrize("width", [88, 144, 160, 200])
+async def test_the_status_is_a_word_before_lesser_columns_come(workbench: MakeWorkbench, width: int) -> None:
+    bench = workbench([done("s1", "lenet", 0.7, status="stopped")])
+    async with bench.app.run_test(size=(width, 24)) as pilot:
+        await pilot.press("3")
+        assert "■ stopped" in [cell.plain.strip() for cell in bench.app.screen.query_one(AnyTable).get_row("s1")]
 
 
 async def test_seeds_have_a_mean_and_a_spread(workbench: MakeWorkbench) -> None:

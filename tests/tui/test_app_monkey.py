@@ -58,6 +58,8 @@ async def test_whatever_keys_are_pressed_the_store_is_whole_in_the_end(seed: int
     with RunStore.open(session.home) as store:
         app = CifarApp(session, store, lambda tell: JobQueue(store, script, ["cpu"], tell))
         async with app.run_test(size=(80, 24)) as pilot:
+            press(app, "a")  # so that something trains, wherever the monkey goes
+            await pilot.pause()
             for number in range(KEYS):
                 press(app, key_of(monkey, app))
                 if number % BURST == 0:

@@ -29,6 +29,7 @@ async def test_the_story_and_the_facts_of_a_model_are_there_at_once(workbench: M
         facts = str(bench.app.screen.query_one("#facts").render())
         assert "62,006 (0.25 MB)" in facts
         assert "74.74%" in facts
+        assert "14,308 kept for each image in training (57.2 kB)" in facts
         assert "https://doi.org/10.1109/5.726791" in facts
         assert shown(bench, "#story")
         assert not shown(bench, "#source")
@@ -50,7 +51,9 @@ async def test_l_shows_the_layers_once_they_have_been_worked_out(workbench: Make
     async with bench.app.run_test(size=SMALL) as pilot:
         await pilot.press("enter", "l")
         table = bench.app.screen.query_one(AnyTable)
+        assert table.row_count or shown(bench, "#working")
         await until(pilot, lambda: table.row_count == 12)
+        await until(pilot, lambda: not bench.app.screen.query("#working"))
         first = [cell.plain.strip() for cell in table.get_row_at(0)]
         assert first == ["stages.0.0", "Conv2d", "6×28×28", "456", "352.8K"]
         await pilot.press("l")
@@ -120,3 +123,17 @@ async def test_curves_of_a_single_epoch_and_of_none_do_no_harm(workbench: MakeWo
         await pilot.press("3", "enter", "escape", "j", "enter")
         await until(pilot, lambda: isinstance(bench.app.screen, RunPage))
         await pilot.press("escape")
+
+
+async def test_curves_instead_of_numbers_are_remembered(workbench: MakeWorkbench) -> None:
+    runs = [done("a1", "lenet", 0.7)]
+    bench = workbench(runs)
+    with_epochs(bench, "a1", 5)
+    async with bench.app.run_test(size=SMALL) as pilot:
+        await pilot.press("3", "enter", "c")
+        assert shown(bench, "#curves")
+    again = workbench(runs)
+    with_epochs(again, "a1", 5)
+    async with again.app.run_test(size=SMALL) as pilot:
+        await pilot.press("3", "enter")
+        assert shown(again, "#curves")

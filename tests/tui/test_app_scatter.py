@@ -112,3 +112,14 @@ def test_ticks_are_round_numbers_that_fit() -> None:
         "100000",
         "1000000",
     ]
+
+
+async def test_axis_and_zoom_are_remembered(workbench: MakeWorkbench) -> None:
+    bench = workbench()
+    async with bench.app.run_test(size=(80, 24)) as pilot:
+        await open_plot(bench, pilot)
+        await pilot.press("x", "z")
+    again = workbench()
+    async with again.app.run_test(size=(80, 24)) as pilot:
+        screen = await open_plot(again, pilot)
+        assert (screen.axis.label, screen.zoomed) == ("MACs", True)

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from store.records import Recipe, Run
 from tests.tui.conftest import MakeWorkbench
 from tests.tui.scripted import Workbench, done, epoch, step, until
 from tests.tui.test_app_inside import found
+from trainer.source import Source
 from zoo import CARDS
 
 SNAPSHOTS = Path(__file__).with_name("snapshots")
@@ -79,6 +81,12 @@ async def look_inside(bench: Workbench, pilot: Pilot[None]) -> None:
     bench.app.examined[run.id, run.best_epoch] = found()
 
 
+async def miss_images(bench: Workbench, pilot: Pilot[None]) -> None:
+    """CIFAR-10 is not there."""
+    bench.app.source = Source("cifar10", Path("images"))
+    bench.app.redraw()
+
+
 async def nothing(bench: Workbench, pilot: Pilot[None]) -> None:
     """The screen as it is."""
 
@@ -100,12 +108,19 @@ CASES: dict[str, tuple[Prepare, list[str]]] = {
     "results-delete": (nothing, ["3", "A", "d"]),
     "results-fault": (nothing, ["3", "slash", *"acc>0.5 stat:do"]),
     "comparison": (give_curves, ["3", *["j"] * 3, "space", "j", "space", "c"]),
+    "results-tags": (nothing, ["3", "t"]),
+    "results-export": (nothing, ["3", "e"]),
+    "missing-images": (miss_images, ["a"]),
     "run": (train, ["2", "enter"]),
+    "log": (give_curves, ["3", *["j"] * 5, "enter", "l"]),
     "inside": (look_inside, ["3", "enter", "m"]),
 }
 
 
-SMALL_ONLY = {"catalogue-filter", "recipe", "queue-empty", "sort", "results-columns", "results-delete", "results-fault"}
+SMALL_ONLY = {
+    "catalogue-filter", "queue-empty", "sort", "results-columns", "results-delete", "results-fault", "results-tags",
+    "results-export", "missing-images",
+}  # fmt: skip
 
 
 def shown(case: str, size: tuple[int, int]) -> bool:
@@ -117,6 +132,17 @@ def screen_text(bench: Workbench) -> str:
     """What one would see, without colours."""
     strips = bench.app.screen._compositor.render_strips()
     return "\n".join("".join(segment.text for segment in strip).rstrip() for strip in strips) + "\n"
+
+
+@pytest.fixture(autouse=True)
+def anywhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What is seen depends neither on the time zone nor on the folder."""
+    monkeypatch.setenv("TZ", "UTC")
+    monkeypatch.chdir("/")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
 
 
 @pytest.mark.parametrize(

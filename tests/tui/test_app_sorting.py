@@ -125,3 +125,19 @@ def test_equal_rows_keep_the_order_they_had() -> None:
     assert list(in_order(rows, columns, Sorting("n", falling=False))) == ["b", "d", "a", "c"]
     assert list(in_order(rows, columns, Sorting("n", falling=True))) == ["a", "c", "b", "d"]
     assert list(in_order(rows, columns, Sorting("gone", falling=True))) == list(rows)
+
+
+async def test_the_order_of_the_catalogue_is_remembered(workbench: MakeWorkbench) -> None:
+    bench = workbench()
+    async with bench.app.run_test(size=SMALL) as pilot:
+        await sort_by(bench, pilot, "MACs")
+        await pilot.press("S")
+    again = workbench()
+    async with again.app.run_test(size=SMALL) as pilot:
+        counts = [CARDS[str(id)].macs or 0 for id in models(again)]
+        assert counts == sorted(counts, reverse=True)
+        assert "MACs ▼" in headings(again)
+        await sort_by(again, pilot, "Published order")
+    third = workbench()
+    async with third.app.run_test(size=SMALL):
+        assert models(third) == list(CARDS)

@@ -48,12 +48,22 @@ def test_a_run_with_the_same_batch_size_and_precision_is_believed_before_a_newer
     assert paces.epoch("lenet", large) == about(5.0, measured=True)
 
 
-def test_one_that_never_trained_here_is_guessed_from_its_macs() -> None:
+def test_one_that_never_trained_here_is_guessed_from_its_macs_and_activations() -> None:
     paces = Paces([done("a", "vgg11", 0.9, device="CPU", seconds=2000.0)], "CPU")
     guess = paces.epoch("vgg19", PUBLISHED)
-    vgg11, vgg19 = CARDS["vgg11"].macs, CARDS["vgg19"].macs
-    assert vgg11 and vgg19
-    assert guess == about(10.0 * vgg19 / vgg11, measured=False)
+    vgg11, vgg19 = CARDS["vgg11"], CARDS["vgg19"]
+    assert vgg11.macs and vgg19.macs and vgg11.activations and vgg19.activations
+    ratio = (vgg19.macs + 60 * vgg19.activations) / (vgg11.macs + 60 * vgg11.activations)
+    assert guess == about(10.0 * ratio, measured=False)
+
+
+def test_from_one_network_the_published_times_of_nearly_all_others_are_guessed_within_a_factor_of_three() -> None:
+    rows = {id: card.published for id, card in CARDS.items() if card.published and card.published.gpu == "RTX 3060"}
+    known = done("a", "vgg16", 0.9, device="RTX 3060", seconds=rows["vgg16"].seconds)
+    paces = Paces([known], "RTX 3060")
+    guesses = {id: paces.run(id, PUBLISHED) for id in rows}
+    near = [id for id, guess in guesses.items() if guess and 1 / 3 < guess.seconds / rows[id].seconds < 3]
+    assert len(near) == len(rows) - 1 == 25, "by MACs alone it would be half of them; LeNet does not fill a GPU"
 
 
 def test_the_guess_follows_networks_of_a_similar_size() -> None:

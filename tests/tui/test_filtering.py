@@ -106,7 +106,7 @@ def test_no_prefix_of_a_query_does_harm() -> None:
 
 
 def test_the_help_names_every_field() -> None:
-    from tui.screens.results import ResultsScreen
+    from tui.screens.results import ResultsFilter
 
-    words = ResultsScreen.HELP.replace("`", " ").split()
+    words = ResultsFilter.HELP.replace("`", " ").split()
     assert set(FIELDS) <= set(words)

@@ -30,7 +30,8 @@ def test_a_short_count_keeps_one_decimal(number: int, written: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "written"), [(12, "12s"), (59.7, "1m 00s"), (245, "4m 05s"), (12_000, "3h 20m"), (187_200, "2d 4h")]
+    ("seconds", "written"),
+    [(12, "12s"), (59.7, "1m 00s"), (245, "4m 05s"), (12_000, "3h 20m"), (187_200, "2d 4h"), (13_500_000, "156d")],
 )
 def test_time_left_is_rough(seconds: float, written: str) -> None:
     assert words.time_left(seconds) == written

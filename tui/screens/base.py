@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import ActiveBinding, Binding, BindingType
 from textual.screen import Screen
 
 from store.errors import Problem
 from trainer.queue import JobQueue
 from tui.widgets.bar import TopBar
 from tui.widgets.filter import FilterLine
-from tui.widgets.keys import KeyLine
+from tui.widgets.keys import KeyLine, useful
 from tui.widgets.table import AnyTable
 
 if TYPE_CHECKING:
@@ -28,6 +28,10 @@ class AppScreen(Screen[None]):
     def cifar(self) -> CifarApp:
         """The app, as what it is."""
         return cast("CifarApp", self.app)
+
+    @property
+    def active_bindings(self) -> dict[str, ActiveBinding]:
+        return useful(super().active_bindings)
 
     def compose(self) -> ComposeResult:
         yield TopBar(self.app.current_mode)
@@ -126,10 +130,11 @@ class TableScreen(AppScreen):
     ]
     AUTO_FOCUS = "RecordTable"
     filter_hint = ""
+    filter_line: ClassVar[type[FilterLine]] = FilterLine
 
     def compose_filter(self) -> ComposeResult:
         """The line of the filter; it is seen while it is used."""
-        yield FilterLine(self.filter_hint)
+        yield self.filter_line(self.filter_hint)
 
     @property
     def table(self) -> AnyTable:

@@ -37,10 +37,11 @@ class CatalogueScreen(SortedScreen):
         Every network, in the order of the published table. **Published** is the accuracy of that table,
         **Own best** what your own runs of the same recipe reached (mean ± standard deviation × seeds).
         **Time here** is what a run takes on this device, known from your own runs; with `~` it is a guess from other
-        networks, by MACs. Mark networks with space, queue them with `a`, take them away as notebooks or a table with
-        `e`.
+        networks, by MACs and activations. Mark networks with space, queue them with `a`, take them away as notebooks
+        or a table with `e`.
     """
     usual_order = "Published order"
+    remembered_as = "catalogue-sorting"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
             "a", "queue", "Queue", id="add", tooltip="Train the marked networks, or this one, with the published recipe"
@@ -66,9 +67,12 @@ class CatalogueScreen(SortedScreen):
     ]
 
     def compose_body(self) -> ComposeResult:
+        self.recall_order(COLUMNS)
         yield from self.compose_filter()
         with Horizontal():
-            yield RecordTable[Row](COLUMNS, id="catalogue")
+            table = RecordTable[Row](COLUMNS, id="catalogue")
+            table.sorting = self.sorting
+            yield table
             yield Preview()
         yield Static(id="count")
 

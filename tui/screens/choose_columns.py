@@ -42,7 +42,7 @@ class ColumnsDialog(Dialog[tuple[str, ...]]):
             box.border_subtitle = "space show or hide · enter keep"
             options = [Option(self.label(column), id=column.key) for column in self.columns]
             yield OptionList(*options, compact=True, markup=False)
-            yield Static("u the usual ones · esc cancel", classes="remark", markup=False)
+            yield Static("u the usual ones · esc cancel · f1 help", classes="remark", markup=False)
 
     def label(self, column: Column[Any]) -> str:
         return (MARK if column.key in self.chosen else " " * len(MARK)) + column.label

@@ -63,14 +63,23 @@ class ComparisonPage(AppScreen):
     def __init__(self, ids: Sequence[str]) -> None:
         super().__init__()
         self.ids = list(ids)
-        self.view = View()
+        self.view = View()  # as it was last time, once it is composed
         self.epochs: dict[str, tuple[Run, list[Epoch]]] = {}  # of each run, as they were when it was last changed
         self.drawn: tuple[View, int, list[Run]] | None = None
 
     def compose_body(self) -> ComposeResult:
+        self.view = self.last_view()
         yield Curves(id="compared")
         yield ComparedTable([MODEL], id="runs")
         yield Static(id="same", markup=False)
+
+    def last_view(self) -> View:
+        """How curves were looked at last time."""
+        label, smoothing, logarithmic, by_time = self.cifar.remembered.get(
+            "comparison", tuple[str, int, bool, bool], ("", 1, False, False)
+        )
+        metric = next((metric for metric in METRICS if metric.label == label), METRICS[0])
+        return View(metric, smoothing if smoothing in SMOOTHINGS else SMOOTHINGS[0], logarithmic, by_time)
 
     @property
     def runs(self) -> list[Run]:
@@ -128,6 +137,7 @@ class ComparisonPage(AppScreen):
 
     def look(self, view: View) -> None:
         self.view = view
+        self.cifar.remember("comparison", (view.metric.label, view.smoothing, view.logarithmic, view.by_time))
         self.draw()
 
     def action_turn_metric(self, by: int) -> None:
@@ -156,7 +166,7 @@ def named(row: Compared, width: int) -> Cell:
     return [(f"{row.letter or '·'} ", letter), (model_name(row.run.model, width - 2), "plain")]
 
 
-MODEL: Column[Compared] = Column("model", "  Model", 21, named, rank=0, roomy=32)
+MODEL: Column[Compared] = Column("model", "  Model", 21, named, rank=1, roomy=32)
 
 OUTCOMES: list[Column[Compared]] = [
     Column("best", "Best", 6, lambda row, _: words.percent(row.run.best_accuracy), rank=1, justify="right"),

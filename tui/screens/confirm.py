@@ -31,7 +31,7 @@ class ConfirmDialog(Dialog[bool]):
     def compose(self) -> ComposeResult:
         with Vertical(id="box") as box:
             box.border_title = self.question.replace("[", "\\[")
-            box.border_subtitle = "y yes · n no"
+            box.border_subtitle = "y yes · n no · f1 help"
             yield Static(self.why, id="why", markup=False)
             with Horizontal(id="buttons"):
                 yield Button(self.verb, variant="error", compact=True, id="confirm")

@@ -21,6 +21,7 @@ from trainer.source import Source, import_from
 from tui import words
 from tui.background import in_background
 from tui.screens.dialog import Dialog
+from tui.widgets.line import Line
 
 BETWEEN_DRAWS = 0.1  # seconds
 
@@ -47,7 +48,7 @@ class DataDialog(Dialog[Source]):
     def compose(self) -> ComposeResult:
         with Vertical(id="box") as box:
             box.border_title = "The images are missing"
-            box.border_subtitle = "enter choose · esc cancel"
+            box.border_subtitle = "enter choose · esc cancel · f1 help"
             yield Static(f"CIFAR-10 is not in {self.source.folder}, or not whole.", id="why", markup=False)
             yield OptionList(
                 Option("Download it (170 MB, checked, goes on where it was cut off)", id="download"),
@@ -55,7 +56,7 @@ class DataDialog(Dialog[Source]):
                 Option("Train on synthetic data: made in seconds, but not CIFAR-10", id="synthetic"),
                 compact=True,
             )
-            yield Input(placeholder="path of cifar-10-python.tar.gz or cifar-10-batches-py", compact=True)
+            yield Line(placeholder="path of cifar-10-python.tar.gz or cifar-10-batches-py", compact=True)
             yield ProgressBar(show_eta=False)
             yield Static(id="state", markup=False)
 

@@ -24,6 +24,7 @@ from tui.background import in_background
 from tui.products import Watch
 from tui.screens.dialog import Dialog
 from tui.session import Session
+from tui.widgets.line import Line
 from zoo import UnfitModel
 
 FORMATS: dict[str, Format] = {".md": "markdown", ".csv": "csv", ".json": "json", ".tex": "latex", ".html": "html"}
@@ -124,9 +125,9 @@ class ExportDialog(Dialog[None]):
     def compose(self) -> ComposeResult:
         with Vertical(id="box") as box:
             box.border_title = f"Take away: {self.what}"
-            box.border_subtitle = "enter choose · esc cancel"
+            box.border_subtitle = "enter choose · esc cancel · f1 help"
             yield OptionList(*(Option(offer.name) for offer in self.offers), compact=True)
-            yield Input(compact=True)
+            yield Line(compact=True)
             yield Static(f"Under {Path.cwd()}, or a whole path.", id="state", markup=False)
 
     def on_mount(self) -> None:

@@ -16,6 +16,7 @@ from textual.widgets import Button, Input, Label, Static
 from store.records import Run
 from tui import words
 from tui.screens.dialog import Dialog
+from tui.widgets.line import Line
 
 MOST_LETTERS = 200  # of a note, which is one line
 
@@ -64,15 +65,15 @@ class LabelDialog(Dialog[Labels]):
     def compose(self) -> ComposeResult:
         with Vertical(id="box") as box:
             box.border_title = f"Tags and note of {words.several(len(self.runs), 'run')}"
-            box.border_subtitle = "enter keep · esc cancel"
+            box.border_subtitle = "enter keep · esc cancel · f1 help"
             with Horizontal(classes="line"):
                 yield Label("tags", classes="field")
-                yield Input(
+                yield Line(
                     " ".join(self.common), placeholder="words, with spaces between them", compact=True, id="tags"
                 )
             with Horizontal(classes="line"):
                 yield Label("note", classes="field")
-                yield Input(
+                yield Line(
                     self.note or "",
                     placeholder="one line"
                     if self.note is not None

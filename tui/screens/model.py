@@ -61,6 +61,11 @@ def story_of(card: Card) -> str:
     return f"## {first}\n{rest}"
 
 
+def activations_of(size: int) -> str:
+    """What an image leaves behind for the backward pass, of so many bytes in fp32: `14,308 kept for each …`."""
+    return f"{words.count(size // 4)} kept for each image in training ({words.size(size)})"
+
+
 def facts_of(card: Card, params: int | None, macs: int | None) -> list[tuple[str, str]]:
     """What there is to know of a model besides its story. The counts of an own model may come later."""
     published = card.published
@@ -69,6 +74,7 @@ def facts_of(card: Card, params: int | None, macs: int | None) -> list[tuple[str
         ("command line", card.id),
         ("parameters", f"{words.count(params)} ({words.weights_size(params)})" if params else words.NOTHING),
         ("MACs", words.count(macs)),
+        *([("activations", activations_of(card.activations))] if card.activations else []),
         ("published", words.percent(published.accuracy) if published else words.NOTHING),
         ("on", f"{published.gpu} in {words.duration(published.seconds)}" if published else words.NOTHING),
     ]
@@ -112,6 +118,7 @@ class ModelPage(AppScreen):
             yield Static("One moment …")
         layers: RecordTable[Layer] = RecordTable(COLUMNS, id="layers", passive=True)
         yield layers
+        yield Static("Working out the layers …", id="working", classes="hint")
 
     def on_mount(self) -> None:
         self.show_part("story")
@@ -120,6 +127,7 @@ class ModelPage(AppScreen):
 
     def show_layers(self, layers: dict[str, Layer]) -> None:
         self.query_one(RecordTable).show(layers)
+        self.query_one("#working").remove()
         if self.card.params is None:
             params = sum(layer.params for layer in layers.values())
             macs = sum(layer.macs for layer in layers.values())
@@ -134,6 +142,8 @@ class ModelPage(AppScreen):
     def show_part(self, part: str) -> None:
         for name in ("story", "source", "layers"):
             self.query_one(f"#{name}").display = name == part
+        for working in self.query("#working"):
+            working.display = part == "layers"
         self.part = part
         self.query_one(f"#{part}").focus()
 

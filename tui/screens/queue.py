@@ -96,7 +96,7 @@ class QueueScreen(RunsScreen, TableScreen):
         if self.cifar.queue and (lost := set(self.cifar.queue.lost_devices)) != self.lost:
             self.lost = lost
             self.table.redraw()
-        self.query_one("#empty").display = not rows and not query
+        self.query_one("#empty").display = self.cifar.knows_runs and not rows and not query
         self.table.display = bool(rows or query)
         self.query_one("#count", Static).update(self.in_words())
         if self.followed in rows:

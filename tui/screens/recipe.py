@@ -9,7 +9,7 @@ from typing import ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.containers import Horizontal, Vertical
 from textual.events import DescendantBlur, DescendantFocus
 from textual.widgets import Button, Input, Label, Select, Static
 
@@ -22,6 +22,7 @@ from tui.compare import changes, model_name, recipe_in_words, written
 from tui.estimate import together
 from tui.screens.dialog import Dialog
 from tui.screens.pin import ANY, device_choices
+from tui.widgets.line import Line, Lines
 
 MOST_SEEDS = 1000
 LAST_SEED = 2**31  # far more than anyone needs, and short enough to read
@@ -45,7 +46,7 @@ class FieldRow(Horizontal):
 
     def compose(self) -> ComposeResult:
         yield Label(self.label, classes="field")
-        yield Input(self.value, compact=True, name=self.field)
+        yield Line(self.value, compact=True, name=self.field)
         yield Static(classes="remark", markup=False)
 
     @property
@@ -94,8 +95,8 @@ class RecipeDialog(Dialog[Choice]):
         title = f"Train {first}" if len(self.models) == 1 else f"Train {first} and {len(self.models) - 1} more"
         with Vertical(id="box") as box:
             box.border_title = title.replace("[", "\\[")
-            box.border_subtitle = "enter queue · tab next · ctrl+r preset again · esc cancel"
-            with VerticalScroll(id="fields", can_focus=False):
+            box.border_subtitle = "enter queue · tab next · ctrl+r preset again · esc cancel · f1 help"
+            with Lines(id="fields"):
                 with Horizontal():
                     yield Label("preset", classes="field")
                     yield Select(

@@ -17,9 +17,23 @@ from tui.filtering import Test, read_filter
 from tui.groups import SeedGroups
 from tui.screens.marked import MarkedScreen
 from tui.screens.sorting import SortedScreen
+from tui.widgets.filter import FilterLine
 from tui.widgets.table import RecordTable, Sorting, in_order
 
 PAGE = 100  # rows; the table of Textual takes seconds for ten thousand
+
+
+class ResultsFilter(FilterLine):
+    """Understands more than words."""
+
+    HELP = """
+        ### Filter
+        A word is looked for in model, run, tags, note, status, device and recipe. `acc>0.9` compares, `family:resnet`
+        looks in one field, `not` turns round what follows. Compared are `acc best last diff epochs seed params time`,
+        looked in `family model status data device recipe tag note id`.
+
+        **Enter** keeps the filter and goes to the rows, **escape** drops it.
+    """
 
 
 class ResultsScreen(MarkedScreen, SortedScreen):
@@ -27,18 +41,16 @@ class ResultsScreen(MarkedScreen, SortedScreen):
 
     filter_hint = "acc>0.9 family:resnet not status:failed tag:baseline …"
     usual_order = "Newest first"
+    remembered_as = "results-sorting"
     HELP = """
         ### Results
         **Best** is the best test accuracy of any epoch, which is what the published table reports; **Last** is that of
         the last epoch, the honest one. **Difference** is in points, and plain only for a run that was made like the
         published one: the same recipe at full length on the whole CIFAR-10. Otherwise it is dimmed, and the line at
         the bottom says what differs. **Mean ± sd** is over the runs that differ only in their seed.
-
-        ### Filter
-        A word is looked for in model, run, tags, note, status, device and recipe. `acc>0.9` compares, `family:resnet`
-        looks in one field, `not` turns round what follows. Compared are `acc best last diff epochs seed params time`,
-        looked in `family model status data device recipe tag note id`.
+        `/` filters; `f1` while you type there tells how.
     """
+    filter_line = ResultsFilter
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("v", "columns", "Columns", id="columns", tooltip="Choose the columns that are shown"),
         Binding("A", "mark_all", "Mark all", show=False, id="mark-all", tooltip="Mark all of this page; again: none"),
@@ -61,10 +73,8 @@ class ResultsScreen(MarkedScreen, SortedScreen):
         self.columns: tuple[str, ...] = USUAL
 
     def compose_body(self) -> ComposeResult:
-        remembered = self.cifar.remembered
-        self.columns = remembered.get("results-columns", tuple[str, ...], USUAL)
-        key, falling = remembered.get("results-sorting", tuple[str, bool], ("", False))
-        self.sorting = Sorting(key, falling) if any(column.key == key for column in COLUMNS) else None
+        self.columns = self.cifar.remembered.get("results-columns", tuple[str, ...], USUAL)
+        self.recall_order(COLUMNS)
         yield from self.compose_filter()
         yield Static(id="fault", markup=False)
         table = RecordTable[Row](columns_of(self.columns), id="results")
@@ -86,7 +96,7 @@ class ResultsScreen(MarkedScreen, SortedScreen):
         self.page = max(0, min(self.page, (len(self.found) - 1) // PAGE))
         page = list(self.found)[self.page * PAGE : (self.page + 1) * PAGE]
         self.table.show({id: self.found[id] for id in page}, among=runs)
-        self.query_one("#empty").display = not self.found and not query
+        self.query_one("#empty").display = self.cifar.knows_runs and not self.found and not query
         self.table.display = bool(self.found or query)
         self.say_what_differs()
 
@@ -127,7 +137,6 @@ class ResultsScreen(MarkedScreen, SortedScreen):
     def sort_by(self, sorting: Sorting | None) -> None:
         self.page = 0
         super().sort_by(sorting)
-        self.cifar.remember("results-sorting", (sorting.key, sorting.falling) if sorting else ("", False))
 
     def action_turn(self, by: int) -> None:
         self.page += by

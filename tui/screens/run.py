@@ -54,10 +54,12 @@ class RunPage(MarkedScreen):
     def __init__(self, id: str) -> None:
         super().__init__()
         self.run_id = id
-        self.curves_wanted = self.details_wanted = False
+        self.curves_wanted = False  # where there is no room for both; as it was last time, once it is composed
+        self.details_wanted = False
         self.status: Status | None = None
 
     def compose_body(self) -> ComposeResult:
+        self.curves_wanted = self.cifar.remembered.get("run-curves", bool, False)
         yield Facts(id="facts")
         with Horizontal(id="epochs"):
             yield RecordTable[Epoch](COLUMNS, passive=True)
@@ -123,6 +125,7 @@ class RunPage(MarkedScreen):
     def action_curves(self) -> None:
         self.curves_wanted = self.details_wanted or not self.curves_wanted
         self.details_wanted = False
+        self.cifar.remember("run-curves", self.curves_wanted)
         self.lay_out()
 
     def action_details(self) -> None:

@@ -70,10 +70,12 @@ class ScatterScreen(AppScreen):
         """The networks to show, the one to begin with, and who wants to hear which it was in the end."""
         super().__init__()
         self.models, self.current, self.left = models, current, left
-        self.axis, self.zoomed = AXES[0], False
+        self.axis, self.zoomed = AXES[0], False  # as it was last time, once it is composed
         self.rows: dict[str, Row] = {}
 
     def compose_body(self) -> ComposeResult:
+        label, self.zoomed = self.cifar.remembered.get("plot", tuple[str, bool], ("", False))
+        self.axis = next((axis for axis in AXES if axis.label == label), AXES[0])
         yield Scatter(id="scatter")
         yield Static(id="looked-at")
 
@@ -124,11 +126,15 @@ class ScatterScreen(AppScreen):
         return name + Content(f"   {' · '.join(facts)}   {place}")
 
     def action_turn_axis(self) -> None:
-        self.axis = AXES[(AXES.index(self.axis) + 1) % len(AXES)]
-        self.draw()
+        self.look(AXES[(AXES.index(self.axis) + 1) % len(AXES)], self.zoomed)
 
     def action_zoom(self) -> None:
-        self.zoomed = not self.zoomed
+        self.look(self.axis, not self.zoomed)
+
+    def look(self, axis: Axis, zoomed: bool) -> None:
+        """Draw it so, now and the next time."""
+        self.axis, self.zoomed = axis, zoomed
+        self.cifar.remember("plot", (axis.label, zoomed))
         self.draw()
 
     def action_move(self, by: int) -> None:

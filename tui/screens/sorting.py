@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from textual import on
@@ -37,7 +38,7 @@ class SortDialog(Dialog[Sorting | str]):
 
     def compose(self) -> ComposeResult:
         with Vertical(id="box", classes="-small") as box:
-            box.border_title, box.border_subtitle = "Sort by", "enter sort · esc cancel"
+            box.border_title, box.border_subtitle = "Sort by", "enter sort · esc cancel · f1 help"
             options = [Option(self.label(column), id=column.key) for column in self.columns]
             yield OptionList(Option(self.usual, id=AS_IT_IS), *options, compact=True, markup=False)
 
@@ -70,7 +71,7 @@ class SortDialog(Dialog[Sorting | str]):
 
 
 class SortedScreen(TableScreen):
-    """A table that can be sorted by any of its columns."""
+    """A table that can be sorted by any of its columns; in which order it stood last time is remembered."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("s", "sort", "Sort", id="sort", tooltip="Choose the column by which the rows are sorted"),
@@ -79,7 +80,14 @@ class SortedScreen(TableScreen):
         ),
     ]
     usual_order = "as they are"
+    remembered_as = ""  # the name of the order among what the app remembers
     sorting: Sorting | None = None
+
+    def recall_order(self, columns: Iterable[Column[Any]]) -> None:
+        """Sort by the column by which the rows were sorted last."""
+        key, falling = self.cifar.remembered.get(self.remembered_as, tuple[str, bool], ("", False))
+        is_known = any(column.key == key and column.order for column in columns)
+        self.sorting = Sorting(key, falling) if is_known else None
 
     def action_sort(self) -> None:
         dialog = SortDialog(self.table.layout_columns, self.usual_order, self.sorting)
@@ -100,6 +108,7 @@ class SortedScreen(TableScreen):
         self.sorting = sorting
         self.update_body()
         self.table.show_sorting(sorting)
+        self.cifar.remember(self.remembered_as, (sorting.key, sorting.falling) if sorting else ("", False))
 
     @on(RecordTable.HeaderSelected)
     def heading_clicked(self, event: RecordTable.HeaderSelected) -> None:

@@ -39,8 +39,8 @@ class TopBar(Widget):
         left = styled(" cifar-tui ", "title")
         for number, (mode, label) in enumerate(MODES, start=1):
             waiting = f" ({self.busy})" if mode == "queue" and self.busy else ""
-            tab = styled(f" {number} ", "key") + styled(label + waiting + " ", "here" if mode == self.mode else "mode")
-            left += Content(" ") + tab.stylize(Style.from_meta({"@click": f"app.mode('{mode}')"}))
+            tab = styled(f" {number} ", "key") + styled(label + waiting, "here" if mode == self.mode else "mode")
+            left += Content(" ") + (tab + " ").stylize(Style.from_meta({"@click": f"app.mode('{mode}')"}))
         room = self.size.width - left.cell_length
         for shown in range(len(self.notes), -1, -1):  # as many notes as fit
             note = styled(" · ".join(self.notes[:shown]) + " ", "note")

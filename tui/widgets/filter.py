@@ -7,7 +7,8 @@ from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.message import Message
-from textual.widgets import Input
+
+from tui.widgets.line import Line
 
 
 def matches(query: str, text: str) -> bool:
@@ -24,7 +25,7 @@ def occurs(word: str, text: str) -> bool:
     return word in text or re.search(r"(?<![a-z0-9])" + "[^ ]*?".join(map(re.escape, word)), text) is not None
 
 
-class FilterLine(Input):
+class FilterLine(Line):
     """Filters as one types. Enter goes to what was found, escape takes the filter away."""
 
     HELP = "Type parts of what you look for. **Enter** keeps the filter and goes to the rows, **escape** drops it."

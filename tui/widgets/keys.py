@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from textual import events
+from textual.binding import ActiveBinding
 from textual.content import Content
 from textual.reactive import reactive
 from textual.screen import Screen
 from textual.widget import Widget
 
+SIDEWAYS = frozenset({"scroll_left", "scroll_right", "page_left", "page_right"})
 ALWAYS = ("help", "quit")  # actions whose keys stand at the end and are shown however narrow it is
 
 
@@ -83,6 +85,16 @@ class KeyLine(Widget, can_focus=False):
         tooltip = found[0].tooltip if found else None
         if tooltip != self.tooltip:
             self.tooltip = tooltip
+
+
+def useful(bindings: dict[str, ActiveBinding]) -> dict[str, ActiveBinding]:
+    """The keys that can do something: Textual offers scrolling sideways even where nothing is that wide."""
+
+    def can_act(active: ActiveBinding) -> bool:
+        is_wide = isinstance(active.node, Widget) and active.node.allow_horizontal_scroll
+        return is_wide or active.binding.action not in SIDEWAYS
+
+    return {key: active for key, active in bindings.items() if can_act(active)}
 
 
 def hints_of(screen: Screen[object]) -> tuple[Hint, ...]:

@@ -24,6 +24,7 @@ Cell = str | tuple[str, Tone] | list[tuple[str, Tone]]
 
 BETWEEN_DRAWS = 0.5  # seconds; a changed cell makes Textual repaint every visible row
 MARK = "● "
+SECONDARY = 9  # from this rank on, a column comes only when those of rank 0 have all the room they can use
 
 
 @dataclass(frozen=True)
@@ -177,16 +178,23 @@ class RecordTable(DataTable[Text], Generic[Record]):
         room -= self._mark_room
         ranked = sorted(self.layout_columns, key=lambda column: column.rank)
         widths: dict[str, int] = {}
+
+        def grow(columns: Iterable[Column[Record]]) -> None:
+            nonlocal room
+            for column in columns:
+                if column.key in widths:
+                    more = max(0, min(room, column.roomy - widths[column.key]))
+                    widths[column.key] += more
+                    room -= more
+
         for column in ranked:
+            if column.rank >= SECONDARY:
+                grow(one for one in ranked if one.rank == 0)
             if widths and room < column.width + 2 * self.cell_padding:
                 break
             widths[column.key] = column.width
             room -= column.width + 2 * self.cell_padding
-        for column in ranked:
-            if column.key in widths:
-                more = max(0, min(room, column.roomy - column.width))
-                widths[column.key] += more
-                room -= more
+        grow(ranked)
         return widths
 
     def _shown_columns(self) -> list[Column[Record]]:
