@@ -20,7 +20,7 @@ check:
 	$(BIN)ruff check .
 	$(BIN)mypy
 	$(BIN)lint-imports
-	$(BIN)python -m pytest
+	$(BIN)python -m pytest -n 2 --dist worksteal
 
 setup: .venv/installed
 
