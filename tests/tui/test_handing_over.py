@@ -126,7 +126,8 @@ def test_when_the_last_device_is_lost_the_command_ends_and_says_what_waits(
     session = Session(home=tmp_path / "home", data="synthetic", devices=("cuda:63",))
     assert carry_out(session, queued(make(), make("vgg11")), False) == 1
     assert statuses(session.home) == {"lenet": "queued", "vgg11": "queued"}
-    error = capsys.readouterr().err
+    out, error = capsys.readouterr()
+    assert ": queued: cuda:63 stopped working while it trained: RuntimeError: CUDA error: " in out
     assert "2 runs not trained, no device is left: cuda:63 is set aside (RuntimeError: CUDA error: " in error
     assert error.endswith("cifar-tui resume trains what is queued\n")
 
