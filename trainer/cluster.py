@@ -107,7 +107,7 @@ class Cluster:
         self._home_node = str(ray.get_runtime_context().get_node_id())
         self._worker = ray.remote(max_restarts=0, max_task_retries=0, max_concurrency=2)(Worker)
         if not self.slots():
-            raise Problem("this cluster has neither GPUs nor CPUs to train on")
+            raise Problem("this cluster has neither GPUs nor CPUs to train on yet: start its other machines first")
 
     def slots(self) -> list[str]:
         """The names of the slots that there are now."""

@@ -159,8 +159,9 @@ class CifarApp(DeletingApp):
         data = "CIFAR-10" if self.source.name == "cifar10" else "synthetic, not CIFAR-10"
         names = [device for device in self.device_names if device != "auto"]
         devices = " ".join(names) if len(names) <= MOST_NAMED else f"{len(names)} devices"
-        lost = [f"{device} set aside" for device in self.queue.lost_devices] if self.queue else ["read only"]
-        return [data, *filter(None, [devices])], ", ".join(lost)
+        away = list(self.queue.lost_devices) if self.queue else []
+        lost = [f"{', '.join(away) if len(away) <= MOST_NAMED else f'{len(away)} devices'} set aside"] if away else []
+        return [data, *filter(None, [devices])], ", ".join(lost if self.queue else ["read only"])
 
     def epochs(self, id: str) -> list[Epoch]:
         """The epochs of a run; none for one that is being deleted, which a page may still show."""

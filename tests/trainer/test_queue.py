@@ -339,7 +339,7 @@ def test_devices_that_come_train_and_those_that_go_give_their_runs_back(
     jobs = JobQueue(store, open, ["b:gpu0"], listener)
     jobs.start()
     run = add(jobs)
-    listener.wait_until(lambda: jobs.lost_devices)
+    listener.wait_until(lambda: run.id in listener.runs and listener.runs[run.id].notice)
     assert store.run(run.id).status == "queued" and jobs.why_it_waits(run)
     jobs.set_devices(["a:gpu0"])
     done = listener.wait_for(run.id, "done")

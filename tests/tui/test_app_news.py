@@ -11,7 +11,7 @@ from store.records import Recipe
 from tests.tui.conftest import MakeWorkbench
 from tests.tui.scripted import ScriptedTraining, Workbench, done, epoch, step, until
 from tui.messages import Mailbox, News
-from tui.screens.queue import QueueScreen
+from tui.screens.queue import MOST_CARDS, QueueScreen
 from tui.widgets.bar import TopBar
 from tui.widgets.live import LiveCard
 
@@ -130,3 +130,17 @@ async def test_the_top_line_counts_what_is_not_over(workbench: MakeWorkbench) ->
 
 def text_of_card(bench: Workbench) -> str:
     return str(bench.app.screen.query_one(LiveCard).render())
+
+
+async def test_of_many_runs_that_train_some_are_cards_and_the_others_rows(workbench: MakeWorkbench) -> None:
+    bench = workbench()
+    async with bench.app.run_test(size=(160, 50)) as pilot:
+        await pilot.press("2")
+        for number in range(MOST_CARDS + 3):
+            run = done(f"r{number:02}", "lenet", 0.5, status="running", device_id=f"box:gpu{number}")
+            bench.app.tell(run, step(1, number))
+        screen = bench.app.screen
+        assert isinstance(screen, QueueScreen)
+        await until(pilot, lambda: screen.table.shown == 3)
+        assert len(screen.query(LiveCard)) == MOST_CARDS
+        assert "15 runs training" in screen.in_words()

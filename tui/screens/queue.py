@@ -26,6 +26,8 @@ from tui.widgets.filter import matches
 from tui.widgets.live import CARD_WIDTH, LOWEST_CARD, LiveCard, card_height
 from tui.widgets.table import Cell, RecordTable
 
+MOST_CARDS = 12  # runs that train beyond these are rows: a screen of two hundred cards would do nothing but draw
+
 MOVE = Binding.Group("Move", compact=True)
 
 
@@ -36,10 +38,10 @@ class QueueScreen(RunsScreen, TableScreen):
     filter_hint = "model, status, run or recipe"
     HELP = """
         ### Queue
-        Cards train now. Below them stands what waits, in order, then what has ended since you started the app.
-        A key acts on the card or row that has the focus, or on all marked rows; `C` clears what has ended from
-        this list. The line above the footer says when
-        everything that trains or waits will be done, as far as own runs on this device tell.
+        Cards train now, twelve at most; what else trains stands in the first rows. Below is what waits, in order,
+        then what has ended since you started the app. A key acts on the card or row that has the focus, or on all
+        marked rows; `C` clears what has ended from this list. The line above the footer says when everything that
+        trains or waits will be done, as far as own runs on this device tell.
 
         With several devices a run that is queued takes its place by its expected length, the longest first; what you
         have moved by hand, and all before it, keeps its place. A device takes the first run in the list that it may
@@ -88,9 +90,12 @@ class QueueScreen(RunsScreen, TableScreen):
         yield Static(id="count")
 
     def update_body(self) -> None:
-        self.update_cards([run for run in self.cifar.runs.values() if run.status == "running"])
+        live = [run for run in self.cifar.runs.values() if run.status == "running"]
+        devices = {name: place for place, name in enumerate(self.cifar.device_names)}
+        live.sort(key=lambda run: devices.get(run.device_id, len(devices)))
+        self.update_cards(live[:MOST_CARDS])
         query = self.query_text
-        runs = self.in_order()
+        runs = live[MOST_CARDS:] + self.in_order()
         rows = {run.id: run for run in runs if matches(query, searched(run))}
         self.table.show(rows, among=[run.id for run in runs])
         if self.cifar.queue and (lost := set(self.cifar.queue.lost_devices)) != self.lost:
@@ -154,8 +159,6 @@ class QueueScreen(RunsScreen, TableScreen):
         self.fit_cards(len(live))
         cards = {card.run_id: card for card in self.query(LiveCard)}
         free = [cards[id] for id in cards.keys() - {run.id for run in live}]
-        devices = list(self.cifar.device_names)
-        live.sort(key=lambda run: devices.index(run.device_id) if run.device_id in devices else len(devices))
         for run in live:
             epochs = partial(self.cifar.epochs, run.id)
             step = self.cifar.steps.get(run.id)
