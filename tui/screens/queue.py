@@ -187,7 +187,8 @@ class QueueScreen(RunsScreen, TableScreen):
         grid.set_class(height < LOWEST_CARD, "-dense")
 
     def on_resize(self) -> None:
-        self.fit_cards(len(self.query(LiveCard)))
+        if self.is_mounted:  # else there are no cards yet, and they will be given their height
+            self.fit_cards(len(self.query(LiveCard)))
 
     def keep_focus(self) -> None:
         """Something is always under the keys: a card, or else the table."""

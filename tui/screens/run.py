@@ -70,7 +70,8 @@ class RunPage(MarkedScreen):
             yield Facts(id="all-facts")
 
     def on_resize(self) -> None:
-        self.lay_out()
+        if self.is_mounted:  # else it is laid out when it is
+            self.lay_out()
 
     def lay_out(self) -> None:
         """Numbers, curves, or both; or everything else."""
