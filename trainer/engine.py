@@ -110,7 +110,7 @@ class Engine:
     @contextmanager
     def _drawing(self, state: State) -> Iterator[None]:
         """On the CPU, let a step draw from the training's own generator, whatever trains beside it. Steps that draw
-        take turns; whether they do, the first one of an epoch shows."""
+        take turns; whether they do, the first one of an epoch shows. A GPU has a generator, and trains one run."""
         if self.device.type != "cpu" or (self.draws is False and state.step > 0):
             yield
             return

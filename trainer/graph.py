@@ -80,7 +80,8 @@ class GpuEngine(Engine):
             offsets = torch.arange(size, device=self.device)
 
             def take() -> None:
-                step(state, data, held, recipe, self, Place(self._count * batch + offsets, self._count))
+                with self._drawing(state):
+                    step(state, data, held, recipe, self, Place(self._count * batch + offsets, self._count))
                 self._count.add_(1)
 
             return take

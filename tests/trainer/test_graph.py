@@ -29,7 +29,7 @@ from trainer.loop import fit, test_step, train_step
 from trainer.plan import Mode, Plan
 from trainer.snapshot import unchanged
 from trainer.source import Source
-from trainer.state import State, generator_of
+from trainer.state import State
 
 test_step.__test__ = False  # type: ignore[attr-defined] # pytest takes it for a test
 
@@ -240,13 +240,13 @@ def test_a_state_is_as_it_was_also_after_a_failure(data: DataSet) -> None:
     pair = on_gpu(data, recipe, Plan())
     for _ in islice(news(pair, data, recipe), 3):  # so there is momentum
         pass
-    state, before, generator = pair[0], tensors(pair[0]), generator_of(CPU).get_state()
+    state, before, generator = pair[0], tensors(pair[0]), pair[0].generator.get_state()
     with pytest.raises(ZeroDivisionError), unchanged(state):
         for one in state.network.parameters():
             one.data.add_(1)
-        torch.rand(3)
+        torch.rand(3, generator=state.generator)
         raise ZeroDivisionError
-    assert equal(tensors(state), before) and torch.equal(generator_of(CPU).get_state(), generator)
+    assert equal(tensors(state), before) and torch.equal(state.generator.get_state(), generator)
     assert any(one.any() for one in before)
 
 
