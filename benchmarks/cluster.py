@@ -191,6 +191,8 @@ def through_ray(seconds: float, processes: int = 2, streams: int = 50) -> None:
     time.sleep(seconds)
     count, cpu, passed = sum(heard) - before, time.process_time() - cpu, time.monotonic() - at
     over.set()
+    for listener in listeners:
+        listener.join(2.0)
     print(f"through Ray, {len(heard)} streams of {processes} processes on this machine, no pause:")
     print(
         f"  {count / passed:,.0f} news a second; {1e6 * cpu / max(count, 1):,.0f} µs of the head's CPU for each",
