@@ -114,6 +114,7 @@ def test_only_networks_that_draw_take_turns(model: str, draws: bool) -> None:
 
 def test_the_cores_are_shared_among_the_workers_of_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(9)), raising=False)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)  # Ray sets it, for whoever comes after it in this process
     for devices, threads in [(["cpu"], 8), (["cpu:0", "cpu:1"], 4), (["cuda:0", "cpu"], 8), (["cuda:0", "cuda:1"], 8)]:
         share_cores(devices)
         assert cpu_threads() == threads
