@@ -21,6 +21,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 WAYS = {
+    "the network alone": "scores and gradients of one batch and nothing else: what could still be gained at most",
     "contiguous": "images in memory colour by colour, where the trial chose pixel by pixel",
     "channels_last": "the other way round",
     "freed memory is not kept": "glibc's allocator as it comes",
@@ -44,9 +45,10 @@ def seconds_per_step(model: str, way: str, seconds: float) -> dict[str, Any]:
 
     prepare_process()
     import torch
+    from torch.nn.functional import cross_entropy
 
     from store.records import Recipe
-    from trainer.batch import Place, draw
+    from trainer.batch import Place, draw, training_batch
     from trainer.data import load
     from trainer.job import begin
     from trainer.loop import steps_of, train_step
@@ -69,13 +71,19 @@ def seconds_per_step(model: str, way: str, seconds: float) -> dict[str, Any]:
             group.update(fused=False, foreach=True)
     drawn = draw(recipe, len(data.train), steps_of(data.train, recipe), seed=0, epoch=1)
     state.network.train()
+    whole = Place(slice(0, recipe.batch_size), 0)
+    batch, labels = training_batch(data, drawn, recipe, whole, engine.form)
     laps: list[float] = []
     with torch.backends.mkldnn.flags(enabled=False) if way == "without oneDNN" else nullcontext():
         for step in range(1_000_000):
             number = step % steps_of(data.train, recipe)
             begun = time.perf_counter()
             rows = slice(number * recipe.batch_size, (number + 1) * recipe.batch_size)
-            train_step(state, data, drawn, recipe, engine, Place(rows, number))
+            if way == "the network alone":
+                state.optimizer.zero_grad()
+                cross_entropy(state.network(batch), labels).backward()
+            else:
+                train_step(state, data, drawn, recipe, engine, Place(rows, number))
             laps.append(time.perf_counter() - begun)
             if step >= 4 and sum(laps[2:]) > seconds:
                 break

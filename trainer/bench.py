@@ -135,7 +135,7 @@ def surroundings() -> dict[str, str | int]:
     return {
         "cpu": cpu_model(),
         "cores": psutil.cpu_count() or 1,
-        "torch": torch.__version__,
+        "torch": str(torch.__version__),  # else of a class of its own
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
     }
