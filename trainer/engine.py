@@ -136,6 +136,8 @@ class Engine:
 
     def _turn(self) -> None:
         """From training to testing, or back."""
+        if self.threads:
+            self.threads.rest()
         if self.device.type == "cpu":
             give_back_memory()
 

@@ -28,23 +28,34 @@ class Threads:
         self._wait, self._since = FIRST_WAIT, clock()
         self._upward = False  # where to look for a better number the next time
         self._plan: list[int] = []  # numbers of threads of the steps of a trial that are still to come
-        self._laps: dict[int, list[float]] = {}
-        set_number(most)
+        self._laps: dict[int, list[float]] = {}  # seconds of its steps so far, by number of threads
+        self._lap = 0.0  # seconds of the last step
+        self._used = 0
+        self._use(most)
 
     def run(self, step: Callable[[], None]) -> None:
-        """Do a step, and time it if a trial is on."""
-        if not self._plan and self.most > 1 and self._clock() - self._since > self._wait:
-            self._begin_trial()
-        if not self._plan:
-            step()
-            return
-        number = self._plan.pop(0)
-        self._set(number)
+        """Do a step, and time it."""
         begun = self._clock()
+        if not self._plan and self.most > 1 and begun - self._since > max(self._wait, TRIED * self._lap / SHARE):
+            self._begin_trial()
+        number = self._plan.pop(0) if self._plan else self.number
+        self._use(number)
         step()
-        self._laps[number].append(self._clock() - begun)
-        if not self._plan:
-            self._end_trial()
+        self._lap = self._clock() - begun
+        if self._laps:
+            self._laps[number].append(self._lap)
+            if not self._plan:
+                self._end_trial()
+
+    def rest(self) -> None:
+        """Something else comes before the next step: with the number that is the best so far, as it is no trial."""
+        self._plan, self._laps = [], {}
+        self._use(self.number)
+
+    def _use(self, number: int) -> None:
+        if number != self._used:
+            self._set(number)
+            self._used = number
 
     def _begin_trial(self) -> None:
         """Against half or twice as many, in turn: other programs come and go."""
@@ -63,5 +74,5 @@ class Threads:
         else:
             self._upward = not self._upward
             self._wait = max(min(2 * self._wait, LONGEST_WAIT), took / SHARE)
-        self._set(self.number)
+        self.rest()
         self._since = self._clock()

@@ -43,7 +43,7 @@ def test_it_goes_down_where_others_hold_the_cores_and_up_again_when_they_are_gon
     busy = True
     machine = Machine(lambda number: 0.1 * number if busy else 0.1 / number)
     threads = machine.threads(8)
-    run(machine, threads, 60)
+    run(machine, threads, 300)
     assert threads.number == 1
     busy = False
     run(machine, threads, 3 * LONGEST_WAIT)
@@ -58,6 +58,27 @@ def test_trials_take_a_small_part_of_the_time() -> None:
         run(machine, threads, 20_000)
         trials = machine.tried.count(1) * worse * step
         assert trials / machine.now < 2 * SHARE
+
+
+def test_where_a_step_takes_seconds_no_trial_comes_before_it_is_a_small_part_of_the_time() -> None:
+    machine = Machine(lambda number: 6.0 / number)
+    threads = machine.threads(2)
+    run(machine, threads, 250)
+    assert set(machine.tried) == {2}
+    run(machine, threads, 250)
+    assert 1 in machine.tried
+
+
+def test_what_comes_between_two_steps_is_done_with_the_best_number_also_in_the_middle_of_a_trial() -> None:
+    machine = Machine(lambda number: 0.4 / number)
+    threads = machine.threads(2)
+    while 1 not in machine.tried:
+        threads.run(machine.step)
+    assert machine.number == 1
+    threads.rest()
+    assert machine.number == 2
+    threads.run(machine.step)
+    assert machine.tried[-1] == 2
 
 
 def test_one_thread_is_never_tried_against_others() -> None:
