@@ -83,7 +83,7 @@ def train(
 
 def train_step(state: State, data: DataSet, drawn: Drawn, recipe: Recipe, engine: Engine, at: Place) -> None:
     """Learn from one batch: zero, scores, loss, backward, step. No value leaves the device here."""
-    state.optimizer.zero_grad()  # first: old gradients would lie in the way of what the scores need, a tenth of all memory
+    state.optimizer.zero_grad()  # first: old gradients would be in the way of what the scores need
     batch, labels = training_batch(data, drawn, recipe, at, engine.form)  # (B, 3, 32, 32), (B,)
     with engine.autocast():
         scores = engine.scores(state.network, batch)  # (B, classes)
