@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +103,12 @@ def test_killed_in_the_middle_of_an_epoch_it_ends_as_if_nothing_had_happened(tmp
 def test_interrupted_it_saves_says_so_and_goes_on(number: signal.Signals, home: Path) -> None:
     words = ["--data", "synthetic", "train", "lenet", "--epochs", "2", "--set", "test_limit=100", "--json"]
     process = subprocess.Popen(
-        [*PROGRAM, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(home)
+        [*PROGRAM, *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(home),
+        preexec_fn=partial(signal.signal, number, signal.SIG_DFL),  # a shell's background jobs ignore Ctrl-C
     )
     assert process.stdout
     assert '"running"' in process.stdout.readline()
