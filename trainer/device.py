@@ -160,7 +160,7 @@ def keep_freed_memory() -> None:
 
 def give_back_memory() -> None:
     """Give the system what is free now, between two kinds of work: kept blocks of a training step rarely fit an
-    evaluation, which would take its own beside them (MobileNet V2 needed a fifth more at its peak)."""
+    evaluation, which would take its own beside them (docs/performance.md has what both need)."""
     if _mallopt():
         ctypes.CDLL(None).malloc_trim(0)
 

@@ -66,7 +66,10 @@ def test_a_record_that_names_a_living_process_does_not_keep_anyone_out(home: Pat
     home.mkdir()
     record = Owner(pid=os.getpid(), host=socket.gethostname(), since=NOW, started=owner._started(os.getpid()))
     (home / "owner.json").write_bytes(msgspec.json.encode(record))
-    RunStore.open(home).close()
+    with RunStore.open(home) as store:
+        assert store.writable
+        written = msgspec.json.decode((home / "owner.json").read_bytes(), type=Owner)
+        assert written.since > NOW, "the record is the new owner's"
 
 
 @pytest.mark.parametrize("record", [b"", b"{}", b"\xff", b'{"pid":"x"}', None])

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from store.errors import Problem
 from store.records import Epoch, Recipe, Step
+from tests.trainer.settings import BEYOND_PUBLISHED
 from trainer import checkpoint, job, loop
 from trainer.data import DataSet, load
 from trainer.engine import Engine
@@ -26,18 +27,7 @@ from trainer.state import State
 
 CPU = torch.device("cpu")
 ROOT = Path(job.__file__).parents[1]
-EVERYTHING: dict[str, Any] = {
-    "schedule": "linear",
-    "warmup": 0.5,
-    "decay_on": "weights",
-    "clip_norm": 1.0,
-    "policy": "randaugment",
-    "cutout": 8,
-    "mixup": 0.4,
-    "label_smoothing": 0.1,
-    "average": 0.9,
-    "test_flip": True,
-}
+EVERYTHING = BEYOND_PUBLISHED | {"schedule": "linear", "warmup": 0.5}
 
 
 @pytest.fixture(scope="module")

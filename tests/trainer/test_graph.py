@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from store.errors import Problem
 from store.records import Epoch, Recipe, Step
 from tests.trainer.fake_gpu import CPU, FakeGpu, OutOfMemoryError
+from tests.trainer.settings import BEYOND_PUBLISHED
 from trainer import checkpoint, graph, loop
 from trainer import engine as engine_module
 from trainer import gpu as gpu_module
@@ -33,17 +34,7 @@ from trainer.state import State
 
 test_step.__test__ = False  # type: ignore[attr-defined] # pytest takes it for a test
 
-EVERYTHING: dict[str, Any] = {
-    "schedule": "one-cycle",
-    "decay_on": "weights",
-    "clip_norm": 1.0,
-    "policy": "randaugment",
-    "cutout": 8,
-    "mixup": 0.4,
-    "label_smoothing": 0.1,
-    "average": 0.9,
-    "test_flip": True,
-}
+EVERYTHING = BEYOND_PUBLISHED | {"schedule": "one-cycle"}
 MODES: list[Mode] = ["eager", "graph", "compile", "graph+compile"]
 
 

@@ -84,3 +84,5 @@ def test_a_memory_that_cannot_be_written_disturbs_nobody(tmp_path: Path) -> None
     layout = Layout(tmp_path / "home")
     layout.put("theme", "nord")
     layout.save()
+    assert layout.get("theme", str, "usual") == "nord", "it holds until the app ends"
+    assert (tmp_path / "home").read_text() == "a file where the folder should be"
