@@ -7,7 +7,7 @@ as are fastest (trainer/threads.py). trainer/graph.py has the engine of a GPU, w
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import torch
@@ -63,13 +63,15 @@ class Engine:
         """What a batch of images is laid out as."""
         return {"dtype": self.dtype, "memory_format": self.layout}
 
-    def autocast(self) -> AbstractContextManager[object]:
-        """The context in which a network computes its scores and its loss."""
-        low = torch.float16 if self.plan.precision == "fp16" else torch.bfloat16
-        return torch.autocast(self.device.type, low, enabled=self.plan.precision != "fp32")
-
     def scores(self, network: nn.Module, batch: Tensor) -> Tensor:
-        """The scores (B, classes) of a batch in training."""
+        """The scores (B, classes) that a network gives a batch, computed as the plan says. Of fp32 at least, as the
+        loss is taken of them."""
+        with self.plan.autocast(self.device.type):
+            scores = self.forward(network, batch)
+        return scores.to(torch.promote_types(scores.dtype, torch.float32))
+
+    def forward(self, network: nn.Module, batch: Tensor) -> Tensor:
+        """The network, applied to a batch."""
         scores: Tensor = network(batch)
         return scores
 

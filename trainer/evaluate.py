@@ -178,9 +178,7 @@ def evaluate_weights(
 
 def scores_of(network: nn.Module, images: Tensor, engine: Engine) -> Tensor:
     """Scores (B, classes) of images uint8 (B, 3, 32, 32)."""
-    with engine.autocast():
-        scores: Tensor = network(normalised(images, **engine.form))
-    return scores
+    return engine.scores(network, normalised(images, **engine.form))
 
 
 def latency(network: nn.Module, image: Tensor, engine: Engine) -> float:

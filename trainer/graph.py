@@ -156,10 +156,11 @@ class GpuEngine(Engine):
 
     # What the steps ask for.
 
-    def scores(self, network: nn.Module, batch: Tensor) -> Tensor:
-        if self._compiled is not None and len(batch) == self._whole:  # a last, shorter batch is not worth compiling
+    def forward(self, network: nn.Module, batch: Tensor) -> Tensor:
+        # Only whole batches of a training: a last, shorter one is not worth compiling.
+        if self._compiled is not None and network.training and len(batch) == self._whole:
             return self._compiled(batch)
-        return Engine.scores(self, network, batch)
+        return Engine.forward(self, network, batch)
 
     # What the loop asks for.
 

@@ -140,9 +140,7 @@ def begin_on_cpu(network: nn.Module, recipe: Recipe, data: DataSet, plan: Plan) 
 
 def choose_plan(network: nn.Module, recipe: Recipe, home: Path | None) -> Plan:
     """The plan for a run that begins on the CPU."""
-    return (
-        exact_plan(recipe, on_gpu=False) if recipe.exact else cpu_plan(network, recipe, home and home / "layouts.json")
-    )
+    return exact_plan(recipe, on_gpu=False) if recipe.exact else cpu_plan(network, recipe, home and home / "plans.json")
 
 
 def remarks_on(plan: Plan, device: torch.device) -> list[str]:

@@ -85,9 +85,8 @@ def train_step(state: State, data: DataSet, drawn: Drawn, recipe: Recipe, engine
     """Learn from one batch: zero, scores, loss, backward, step. No value leaves the device here."""
     state.optimizer.zero_grad()  # first: old gradients would be in the way of what the scores need
     batch, labels = training_batch(data, drawn, recipe, at, engine.form)  # (B, 3, 32, 32), (B,)
-    with engine.autocast():
-        scores = engine.scores(state.network, batch)  # (B, classes)
-        loss = cross_entropy(scores, labels, drawn.extras, at.step, recipe.label_smoothing)  # ()
+    scores = engine.scores(state.network, batch)  # (B, classes)
+    loss = cross_entropy(scores, labels, drawn.extras, at.step, recipe.label_smoothing)  # ()
     engine.backward(state, loss)
     engine.update(state, recipe.clip_norm)
     if state.average:
@@ -118,11 +117,10 @@ def evaluate(
 def test_step(state: State, images: Images, recipe: Recipe, tally: Tally, engine: Engine, at: Place) -> None:
     """Judge one batch of test images. No value leaves the device here."""
     batch, labels = normalised(images.images[at.rows], **engine.form), images.labels[at.rows]  # (B, 3, 32, 32), (B,)
-    with engine.autocast():
-        scores = state.result(batch)  # (B, classes)
-        if recipe.test_flip:
-            scores = (scores + state.result(batch.flip(3))) / 2
-        loss = F.cross_entropy(scores, labels)  # ()
+    scores = engine.scores(state.result, batch)  # (B, classes)
+    if recipe.test_flip:
+        scores = (scores + engine.scores(state.result, batch.flip(3))) / 2
+    loss = F.cross_entropy(scores, labels)  # ()
     tally.add(at.step, loss, scores, labels)
 
 

@@ -11,7 +11,6 @@ import hashlib
 import inspect
 import platform
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -31,7 +30,8 @@ Precision = Literal["fp32", "bf16", "fp16"]
 Mode = Literal["eager", "graph", "compile", "graph+compile"]
 
 LAYOUTS: tuple[Layout, ...] = ("contiguous", "channels_last")
-CLEARLY = 0.97  # the other layout must be faster by this factor to be preferred
+CLEARLY = 0.97  # a plan that is less usual must be faster by this factor to be preferred
+PAYS = 0.9  # on a CPU, less precision by this one
 FEW = 32  # images of a step that is tried first
 QUICK = 0.25  # seconds; where such a step takes less, whole batches are tried
 
@@ -61,11 +61,12 @@ class Plan(Struct, frozen=True, kw_only=True):
 
     @property
     def memory_format(self) -> torch.memory_format:
-        return memory_format(self.layout)
+        return torch.channels_last if self.layout == "channels_last" else torch.contiguous_format
 
-
-def memory_format(layout: Layout) -> torch.memory_format:
-    return torch.channels_last if layout == "channels_last" else torch.contiguous_format
+    def autocast(self, device: str) -> torch.autocast:
+        """The context in which a network computes its scores on a device of this type."""
+        low = torch.float16 if self.precision == "fp16" else torch.bfloat16
+        return torch.autocast(device, low, enabled=self.precision != "fp32")
 
 
 def exact_plan(recipe: Recipe, on_gpu: bool) -> Plan:
@@ -85,51 +86,70 @@ def without_compiling(recipe: Recipe) -> Mode:
 
 
 def cpu_plan(network: nn.Module, recipe: Recipe, remembered: Path | None = None) -> Plan:
-    """The plan of a run that begins on the CPU. The layout is tried out, unless `remembered` (a file) knows it."""
+    """The plan of a run that begins on the CPU: what is fastest is tried out, unless `remembered` (a file) knows it."""
     threads = cpu_threads()
-    precision: Precision = "fp32" if recipe.precision == "auto" else recipe.precision
-    key = probe_key(network, recipe, cpu_model(), threads)
-    layout: Layout | None = recall(remembered, key, Layout) if remembered else None
-    if layout is None:
+    key = probe_key(network, recipe, cpu_model(), threads, recipe.precision)
+    plan: Plan | None = recall(remembered, key, Plan) if remembered else None
+    if plan is None:
         torch.set_num_threads(threads)
-        layout = faster_layout(network, recipe.batch_size)
-        give_back_memory()  # of the copies that were tried
+        ways = [
+            Plan(precision=precision, layout=layout, threads=threads)
+            for precision in cpu_precisions(recipe)
+            for layout in LAYOUTS
+        ]
+        plan = fastest(ways, network, recipe.batch_size)
+        give_back_memory()  # of the steps that were tried
         if remembered:
-            remember(remembered, key, layout)
-    return Plan(precision=precision, layout=layout, threads=threads)
+            remember(remembered, key, plan)
+    return plan
 
 
-def faster_layout(network: nn.Module, batch: int, patience: float = 2.0) -> Layout:
-    """The memory layout in which this network trains faster on the CPU, tried on copies of it.
+def cpu_precisions(recipe: Recipe) -> list[Precision]:
+    """Those to try: the recipe's, or else all that this CPU computes in hardware.
 
-    The two take turns, at least twice and until `patience` seconds are over, and the best time of each counts: whatever
-    else the machine does meets both. The steps are of `batch` images, or of fewer where those already take long.
+    Without instructions for it bfloat16 is computed in float32 and rounded at every step, which can only be slower.
+    """
+    if recipe.precision != "auto":
+        return [recipe.precision]
+    ask = getattr(torch.cpu, "get_capabilities", None)  # torch 2.9 does not tell
+    has_bf16 = ask is not None and any(there for name, there in ask().items() if "bf16" in name)
+    return ["fp32", "bf16"] if has_bf16 else ["fp32"]
+
+
+def fastest(plans: list[Plan], network: nn.Module, batch: int, patience: float = 2.0) -> Plan:
+    """The plan with which this network trains fastest on the CPU, tried on copies of it.
+
+    They take turns, at least twice and until `patience` seconds are over, and the best time of each counts: whatever
+    else the machine does meets all. The steps are of `batch` images, or of fewer where those already take long.
     """
     few = min(batch, FEW)
-    trials = {layout: _trial(network, layout, few) for layout in LAYOUTS}
-    if max(trial() for trial in trials.values()) < QUICK:  # these warm up, too
-        trials = {layout: _trial(network, layout, batch) for layout in LAYOUTS}
-    seconds: dict[Layout, list[float]] = {layout: [] for layout in LAYOUTS}
+    if max(_trial(plan, network, few) for plan in plans) < QUICK:  # these warm up, too
+        few = batch
+    seconds: dict[Plan, list[float]] = {plan: [] for plan in plans}
     while min(map(len, seconds.values())) < 2 or sum(map(sum, seconds.values())) < patience:
-        for layout, trial in trials.items():
-            seconds[layout].append(trial())
-    return "channels_last" if min(seconds["channels_last"]) < CLEARLY * min(seconds["contiguous"]) else "contiguous"
+        for plan in plans:
+            seconds[plan].append(_trial(plan, network, few))
+
+    def cost(plan: Plan) -> float:
+        handicap = (PAYS if plan.precision == "fp32" else 1.0) * (CLEARLY if plan.layout == "contiguous" else 1.0)
+        return min(seconds[plan]) * handicap
+
+    return min(plans, key=cost)
 
 
-def _trial(network: nn.Module, layout: Layout, batch: int) -> Callable[[], float]:
-    """Does one step, forward and backward, on a copy of the network, and tells the seconds."""
-    twin = copy.deepcopy(network).to(memory_format=memory_format(layout)).train()
-    images = torch.zeros(batch, 3, 32, 32).to(memory_format=memory_format(layout))
+def _trial(plan: Plan, network: nn.Module, batch: int) -> float:
+    """Seconds of one step, forward and backward, on a copy of the network."""
+    twin = copy.deepcopy(network).to(memory_format=plan.memory_format).train()
+    generator = torch.Generator().manual_seed(0)
+    # Noise, because pooling takes longer where it cannot guess which value is the largest.
+    images = torch.randn(batch, 3, 32, 32, generator=generator).to(memory_format=plan.memory_format)
     labels = torch.zeros(batch, dtype=torch.int64)
-
-    def trial() -> float:
-        twin.zero_grad()
-        with drawing_from(torch.Generator()):  # its dropout must not move what others draw from
-            begun = time.perf_counter()
-            F.cross_entropy(twin(images), labels).backward()
-            return time.perf_counter() - begun
-
-    return trial
+    with drawing_from(generator):  # its dropout must not move what others draw from
+        begun = time.perf_counter()
+        with plan.autocast("cpu"):
+            scores = twin(images)
+        F.cross_entropy(scores.float(), labels).backward()
+        return time.perf_counter() - begun
 
 
 def probe_key(network: nn.Module, recipe: Recipe, *machine: object) -> str:

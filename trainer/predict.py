@@ -66,7 +66,7 @@ def on_white(picture: Image.Image) -> Image.Image:
 def guesses(network: nn.Module, picture: Tensor, classes: Sequence[str], engine: Engine, count: int = 3) -> list[Guess]:
     """What the network takes a picture, uint8 (3, 32, 32), for: the most probable classes first."""
     network.eval()
-    probabilities = scores_of(network, picture[None].to(engine.device), engine)[0].float().softmax(0)  # (classes,)
+    probabilities = scores_of(network, picture[None].to(engine.device), engine)[0].softmax(0)  # (classes,)
     if not probabilities.isfinite().all():
         raise Problem("the scores of this network are not finite numbers: its weights are damaged")
     best = probabilities.topk(min(count, len(classes)))

@@ -212,3 +212,12 @@ def test_waiting_threads_sleep_soon_unless_the_user_has_said_otherwise(theirs: d
         [sys.executable, "-c", PREPARED], capture_output=True, text=True, check=True, cwd=ROOT, env=environment | theirs
     )
     assert done.stdout.strip() == printed
+
+
+def test_scores_are_computed_as_the_plan_says_and_judged_in_fp32() -> None:
+    network, batch = nn.Linear(4, 3), torch.randn(5, 4)
+    half = Engine(CPU, Plan(precision="bf16")).scores(network, batch)
+    assert half.dtype == torch.float32 and torch.equal(half, half.bfloat16().float())
+    full = Engine(CPU, Plan()).scores(network, batch)
+    assert torch.equal(full, network(batch)) and not torch.equal(half, full)
+    assert Engine(CPU, Plan()).scores(network.double(), batch.double()).dtype == torch.float64

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,8 @@ from torch import nn
 
 from store.records import Recipe
 from trainer import plan
-from trainer.plan import Layout, Plan, cpu_plan, exact_plan, faster_layout, probe_key
+from trainer.device import cpu_threads
+from trainer.plan import Layout, Plan, Precision, cpu_plan, cpu_precisions, exact_plan, fastest, probe_key
 
 
 class Net(nn.Module):
@@ -26,59 +26,92 @@ class Net(nn.Module):
         return scores
 
 
+SECONDS = {("fp32", "contiguous"): 2.0, ("fp32", "channels_last"): 1.0}
+"""What the made-up trials take."""
+
+
 @pytest.fixture
-def trials(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Every trial that was made. One takes 2 s in (N, C, H, W) and 1 s in (N, H, W, C)."""
-    made: list[str] = []
+def trials(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Plan, int]]:
+    """Every trial that was made, and with how many images. This machine has bfloat16, which gains nothing."""
+    made: list[tuple[Plan, int]] = []
 
-    def trial(network: nn.Module, layout: Layout, batch: int) -> object:
-        def step() -> float:
-            made.append(layout)
-            return 2.0 if layout == "contiguous" else 1.0
-
-        return step
+    def trial(plan: Plan, network: nn.Module, batch: int) -> float:
+        made.append((plan, batch))
+        return SECONDS["fp32", plan.layout]
 
     monkeypatch.setattr(plan, "_trial", trial)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True}, raising=False)
     return made
 
 
-def test_the_faster_layout_is_chosen(trials: list[str]) -> None:
-    assert cpu_plan(Net(), Recipe()).layout == "channels_last"
-    assert trials[:4] == ["contiguous", "channels_last"] * 2  # in turn
+def chosen(monkeypatch: pytest.MonkeyPatch, seconds: dict[tuple[Precision, Layout], float]) -> tuple[str, str]:
+    """The precision and layout that are chosen when trials take so long."""
+    monkeypatch.setattr(plan, "_trial", lambda one, network, batch: seconds[one.precision, one.layout])
+    found = fastest([Plan(precision=one, layout=layout) for one, layout in seconds], Net(), 32)
+    return found.precision, found.layout
+
+
+def test_the_faster_layout_is_chosen(trials: list[tuple[Plan, int]]) -> None:
+    threads = cpu_threads()
+    assert cpu_plan(Net(), Recipe()) == Plan(layout="channels_last", threads=threads)
+    ways = [(plan.precision, plan.layout) for plan, _ in trials]
+    assert ways[:4] == ways[4:8] and len(set(ways)) == 4  # in turn
+
+
+def test_bfloat16_is_tried_where_the_cpu_has_it_and_the_recipe_leaves_it_open(
+    monkeypatch: pytest.MonkeyPatch, trials: list[tuple[Plan, int]]
+) -> None:
+    assert cpu_precisions(Recipe()) == ["fp32", "bf16"]
+    assert cpu_precisions(Recipe(precision="fp32")) == ["fp32"]
+    assert cpu_precisions(Recipe(precision="bf16")) == ["bf16"]
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": False, "avx2": True})
+    assert cpu_precisions(Recipe()) == ["fp32"]
+    monkeypatch.delattr(torch.cpu, "get_capabilities")
+    assert cpu_precisions(Recipe()) == ["fp32"]
+
+
+def test_less_precision_must_pay(monkeypatch: pytest.MonkeyPatch) -> None:
+    cl, co = "channels_last", "contiguous"
+    full: dict[tuple[Precision, Layout], float] = {("fp32", "contiguous"): 1.5, ("fp32", "channels_last"): 1.0}
+    assert chosen(monkeypatch, {**full, ("bf16", "contiguous"): 2.0, ("bf16", "channels_last"): 0.95}) == ("fp32", cl)
+    assert chosen(monkeypatch, {**full, ("bf16", "contiguous"): 2.0, ("bf16", "channels_last"): 0.6}) == ("bf16", cl)
+    assert chosen(monkeypatch, {**full, ("bf16", "contiguous"): 0.6, ("bf16", "channels_last"): 0.6}) == ("bf16", co)
 
 
 def test_whole_batches_are_tried_only_where_a_step_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
     batches: list[int] = []
     pace = 0.001  # seconds an image
 
-    def trial(network: nn.Module, layout: Layout, batch: int) -> Callable[[], float]:
+    def trial(one: Plan, network: nn.Module, batch: int) -> float:
         batches.append(batch)
-        return lambda: batch * pace
+        return batch * pace
 
     monkeypatch.setattr(plan, "_trial", trial)
-    faster_layout(Net(), 128)
-    assert batches == [32, 32, 128, 128]
+    ways = [Plan(), Plan(layout="channels_last")]
+    fastest(ways, Net(), 128)
+    assert batches[:2] == [32, 32] and set(batches[2:]) == {128}
     batches.clear()
     pace = 0.1
-    faster_layout(Net(), 128)
-    assert batches == [32, 32]
+    fastest(ways, Net(), 128)
+    assert batches == [32] * 6
 
 
 def test_a_layout_that_is_hardly_faster_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    seconds = {"contiguous": 1.0, "channels_last": 0.98}
-    monkeypatch.setattr(plan, "_trial", lambda network, layout, batch: lambda: seconds[layout])
-    assert faster_layout(Net(), 32) == "contiguous"
+    assert chosen(monkeypatch, {("fp32", "contiguous"): 1.0, ("fp32", "channels_last"): 0.98}) == ("fp32", "contiguous")
 
 
 def test_what_was_found_is_remembered_for_this_network_batch_and_number_of_threads(
-    trials: list[str], tmp_path: Path
+    trials: list[tuple[Plan, int]], tmp_path: Path
 ) -> None:
-    file = tmp_path / "layouts.json"
+    file = tmp_path / "plans.json"
     assert cpu_plan(Net(), Recipe(), file).layout == "channels_last"
     tried = len(trials)
     assert tried and cpu_plan(Net(), Recipe(epochs=3), file).layout == "channels_last"
     assert len(trials) == tried
     cpu_plan(Net(width=8), Recipe(), file)
+    assert len(trials) > tried
+    tried = len(trials)
+    cpu_plan(Net(), Recipe(precision="fp32"), file)
     assert len(trials) > tried
     keys = [probe_key(net, recipe, n) for net, recipe, n in (
         (Net(), Recipe(), 1), (Net(8), Recipe(), 1), (Net(), Recipe(batch_size=64), 1), (Net(), Recipe(), 2),
@@ -87,8 +120,8 @@ def test_what_was_found_is_remembered_for_this_network_batch_and_number_of_threa
     assert len(set(keys)) == 5 and probe_key(Net(), Recipe(), 1) == keys[0]
 
 
-def test_a_file_that_cannot_be_read_only_costs_another_trial(trials: list[str], tmp_path: Path) -> None:
-    file = tmp_path / "layouts.json"
+def test_a_file_that_cannot_be_read_only_costs_another_trial(trials: list[tuple[Plan, int]], tmp_path: Path) -> None:
+    file = tmp_path / "plans.json"
     file.write_bytes(b'{"half a fi')
     assert cpu_plan(Net(), Recipe(), file).layout == "channels_last"
     assert trials
@@ -96,11 +129,11 @@ def test_a_file_that_cannot_be_read_only_costs_another_trial(trials: list[str], 
     assert cpu_plan(Net(), Recipe(), file).layout == "channels_last" and not trials
 
 
-def test_a_home_that_cannot_be_written_only_costs_the_memory(trials: list[str], tmp_path: Path) -> None:
-    assert cpu_plan(Net(), Recipe(), tmp_path / "missing" / "layouts.json").layout == "channels_last"
+def test_a_home_that_cannot_be_written_only_costs_the_memory(trials: list[tuple[Plan, int]], tmp_path: Path) -> None:
+    assert cpu_plan(Net(), Recipe(), tmp_path / "missing" / "plans.json").layout == "channels_last"
 
 
-def test_an_exact_plan_depends_on_the_recipe_alone(trials: list[str]) -> None:
+def test_an_exact_plan_depends_on_the_recipe_alone(trials: list[tuple[Plan, int]]) -> None:
     assert exact_plan(Recipe(exact=True, threads=5), on_gpu=False) == Plan(threads=5)
     assert exact_plan(Recipe(exact=True, precision="bf16"), on_gpu=True) == Plan(mode="graph", precision="bf16")
     assert exact_plan(Recipe(exact=True, optimizer="muon"), on_gpu=True) == Plan()
@@ -113,7 +146,7 @@ def test_a_trial_leaves_the_network_and_the_generator_as_they_were() -> None:
     torch.manual_seed(3)
     expected = torch.rand(3)
     torch.manual_seed(3)
-    faster_layout(net, 8, patience=0)
+    fastest([Plan(), Plan(precision="bf16", layout="channels_last")], net, 8, patience=0)
     assert torch.equal(torch.rand(3), expected)
     assert all(torch.equal(a, b) for a, b in zip(before, net.parameters(), strict=True))
     assert all(one.grad is None for one in net.parameters()) and net.training
