@@ -20,7 +20,7 @@ from msgspec import Struct
 
 from store.errors import Problem
 from store.records import Epoch, Recipe, Step
-from trainer.device import keep_freed_memory, prepare_process
+from trainer.device import environment_as_found, keep_freed_memory, prepare_process
 from trainer.source import Source
 
 if TYPE_CHECKING:
@@ -113,7 +113,9 @@ def plain_command(task: Task) -> list[str]:
 def _measured(command: list[str]) -> Speed:
     """The Speed that a command prints as its last line."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=TIMEOUT)
+        # Ours sets by itself what it needs; the plain loop must not have it from us.
+        around = environment_as_found()
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=TIMEOUT, env=around)
     except subprocess.TimeoutExpired:
         raise Problem(
             f"a measurement took longer than {TIMEOUT / 3600:g} h and was ended; --seconds shortens it"

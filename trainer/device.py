@@ -128,7 +128,7 @@ def share_cores(devices: Sequence[str]) -> None:
 def prepare_process() -> None:
     """Settings of the whole process that make training on a CPU faster. Before torch is imported and before the thread
     that trains begins: both remember how they found it."""
-    os.environ["OMP_DYNAMIC"] = "false"  # given fewer threads than asked for, oneDNN waits for ever for the others
+    _set("OMP_DYNAMIC", "false")  # given fewer threads than asked for, oneDNN waits for ever for the others
     wait_briefly()
     if mallopt := _mallopt():
         mallopt(ARENA_MAX, 1)  # else the thread that trains has a heap of its own, which cannot hold large blocks
@@ -143,7 +143,21 @@ def wait_briefly() -> None:
     has set is respected.
     """
     if not {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"} & os.environ.keys():
-        os.environ["GOMP_SPINCOUNT"] = "3000"  # turns of some 20 ns
+        _set("GOMP_SPINCOUNT", "3000")  # turns of some 20 ns
+
+
+_found: dict[str, str | None] = {}  # the variables of the environment that were set here, as they were before
+
+
+def _set(variable: str, value: str) -> None:
+    _found.setdefault(variable, os.environ.get(variable))
+    os.environ[variable] = value
+
+
+def environment_as_found() -> dict[str, str]:
+    """The environment without what `prepare_process` has set in it: for a process that is not ours."""
+    now: dict[str, str | None] = {**os.environ, **_found}
+    return {variable: value for variable, value in now.items() if value is not None}
 
 
 def keep_freed_memory() -> None:

@@ -192,8 +192,10 @@ def test_an_exact_run_has_the_recipes_threads_whatever_the_environment_says() ->
 
 PREPARED = """
 import os, sys
-from trainer.device import keep_freed_memory, prepare_process
+from trainer.device import environment_as_found, keep_freed_memory, prepare_process
+found = dict(os.environ)
 prepare_process()
+assert environment_as_found() == found != dict(os.environ)  # what is not ours is started with it
 keep_freed_memory()
 assert "torch" not in sys.modules
 print(os.environ.get("GOMP_SPINCOUNT"), os.environ.get("OMP_WAIT_POLICY"))
