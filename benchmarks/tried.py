@@ -19,15 +19,18 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+from msgspec import to_builtins
+
 ROOT = Path(__file__).parents[1]
 WAYS = {
     "the network alone": "scores and gradients of one batch and nothing else: what could still be gained at most",
-    "contiguous": "images in memory colour by colour, where the trial chose pixel by pixel",
-    "channels_last": "the other way round",
+    "contiguous": "images in memory colour by colour",
+    "channels_last": "images in memory pixel by pixel",
     "freed memory is not kept": "glibc's allocator as it comes",
     "threads never sleep": "GNU OpenMP's default: they spin while they wait for each other",
     "threads sleep at once": "OMP_WAIT_POLICY=passive",
     "one thread": "instead of one a core",
+    "fp32": "everything in float32",
     "bf16": "convolutions and matrix products in bfloat16",
     "torch.compile": "the network through Inductor",
     "without oneDNN": "torch's own convolutions",
@@ -39,8 +42,8 @@ ENVIRONMENT = {
 }
 
 
-def seconds_per_step(model: str, way: str, seconds: float) -> dict[str, Any]:
-    """Measured here, in this process."""
+def seconds_per_step(model: str, way: str, seconds: float, plan: dict[str, Any]) -> dict[str, Any]:
+    """Measured here, in this process. Without a plan one is chosen, as a training does."""
     from trainer.device import keep_freed_memory, prepare_process
 
     prepare_process()
@@ -55,13 +58,16 @@ def seconds_per_step(model: str, way: str, seconds: float) -> dict[str, Any]:
     from trainer.plan import Plan
     from trainer.source import Source
 
-    recipe = Recipe(train_limit=4096, test_limit=100, precision="bf16" if way == "bf16" else "fp32")
+    recipe = Recipe(train_limit=4096, test_limit=100)
     data = load(Source("synthetic"), recipe.train_limit, recipe.test_limit)
     if way != "freed memory is not kept":
         keep_freed_memory()
     threads = torch.get_num_threads()
-    plan = Plan(layout=way, threads=threads) if way in {"contiguous", "channels_last"} else None
-    state, engine = begin(model, 0, recipe, data, torch.device("cpu"), plan)
+    if way in {"contiguous", "channels_last"}:
+        plan = plan | {"layout": way}
+    if way in {"fp32", "bf16"}:
+        plan = plan | {"precision": way}
+    state, engine = begin(model, 0, recipe, data, torch.device("cpu"), Plan.stored(plan) if plan else None)
     engine.threads = None  # it would look for a better number
     torch.set_num_threads(1 if way == "one thread" else threads)
     if way == "torch.compile":
@@ -81,18 +87,19 @@ def seconds_per_step(model: str, way: str, seconds: float) -> dict[str, Any]:
             rows = slice(number * recipe.batch_size, (number + 1) * recipe.batch_size)
             if way == "the network alone":
                 state.optimizer.zero_grad()
-                cross_entropy(state.network(batch), labels).backward()
+                cross_entropy(engine.scores(state.network, batch), labels).backward()
             else:
                 train_step(state, data, drawn, recipe, engine, Place(rows, number))
             laps.append(time.perf_counter() - begun)
             if step >= 4 and sum(laps[2:]) > seconds:
                 break
-    return {"seconds": statistics.median(laps[2:]), "plan": engine.plan.in_words()}
+    return {"seconds": statistics.median(laps[2:]), "plan": to_builtins(engine.plan), "words": engine.plan.in_words()}
 
 
-def measured(model: str, way: str, seconds: float) -> dict[str, Any]:
+def measured(model: str, way: str, seconds: float, plan: dict[str, Any] | None = None) -> dict[str, Any]:
     """The same, in a fresh process."""
-    words = [sys.executable, __file__, model, "--here", way, "--seconds", str(seconds)]
+    words = [sys.executable, __file__, model, "--here", way]
+    words += ["--seconds", str(seconds), "--plan", json.dumps(plan or {})]
     around = os.environ | {"PYTHONPATH": str(ROOT)} | ENVIRONMENT.get(way, {})
     done = subprocess.run(words, capture_output=True, text=True, check=True, env=around)
     result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
@@ -106,18 +113,22 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=4.0, help="of each measurement")
     parser.add_argument("--only", choices=WAYS, action="append", help="only this way; may be given again")
     parser.add_argument("--here", help=argparse.SUPPRESS)
+    parser.add_argument("--plan", type=json.loads, default={}, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.here is not None:
-        print(json.dumps(seconds_per_step(options.models[0], options.here, options.seconds)))
+        print(json.dumps(seconds_per_step(options.models[0], options.here, options.seconds, options.plan)))
         return
     for model in options.models:
         ours = measured(model, "ours", options.seconds)
-        print(f"{model}: ours {ours['seconds'] * 1000:.1f} ms a step of 128 images ({ours['plan']})")
+        plan = ours["plan"]
+        print(f"{model}: ours {ours['seconds'] * 1000:.1f} ms a step of 128 images ({ours['words']})")
         for way in options.only or WAYS:
+            if way in plan.values():
+                continue  # that is ours
             ratios = []
             for _ in range(options.rounds):
-                base = measured(model, "ours", options.seconds)["seconds"]
-                ratios.append(base / measured(model, way, options.seconds)["seconds"])
+                base = measured(model, "ours", options.seconds, plan)["seconds"]
+                ratios.append(base / measured(model, way, options.seconds, plan)["seconds"])
             least, most = min(ratios), max(ratios)
             print(f"  {statistics.median(ratios):5.2f}× ({least:.2f}–{most:.2f})  {way}: {WAYS[way]}", flush=True)
 

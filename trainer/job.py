@@ -24,7 +24,7 @@ from trainer.fresh import fresh_state
 from trainer.gpu import begin_on_gpu
 from trainer.loop import fit
 from trainer.own import changed_file
-from trainer.plan import Plan, cpu_plan, exact_plan
+from trainer.plan import Plan, cpu_plan, cpu_precisions, exact_plan
 from trainer.run_log import note
 from trainer.state import State, stable_hash
 from zoo.fitness import check
@@ -118,8 +118,8 @@ def begin(
     """
     if recipe.precision == "fp16" and recipe.optimizer == "muon":
         raise Problem("muon does not train in fp16; precision=bf16 or fp32 goes with it")
-    remarks = remarks_on(plan, device) if plan else []
-    if plan and plan.is_for_gpu != (device.type == "cuda"):
+    remarks = remarks_on(plan, recipe, device) if plan else []
+    if plan and not suits(plan, recipe, device):
         plan = None
     if device.type == "cuda":
         gpu = Gpu(device)
@@ -143,13 +143,22 @@ def choose_plan(network: nn.Module, recipe: Recipe, home: Path | None) -> Plan:
     return exact_plan(recipe, on_gpu=False) if recipe.exact else cpu_plan(network, recipe, home and home / "plans.json")
 
 
-def remarks_on(plan: Plan, device: torch.device) -> list[str]:
+def suits(plan: Plan, recipe: Recipe, device: torch.device) -> bool:
+    """Can a run that began with this plan go on with it on this device?"""
+    if plan.is_for_gpu or device.type == "cuda":
+        return plan.is_for_gpu and device.type == "cuda"
+    return plan.precision in cpu_precisions(recipe)
+
+
+def remarks_on(plan: Plan, recipe: Recipe, device: torch.device) -> list[str]:
     """What to say about a run that goes on with a plan that was made elsewhere."""
     here = device_in_words(device)
     if plan.is_for_gpu != (device.type == "cuda"):
         return [
             f"it began on {plan.card or 'another device'} and goes on on {here}: computed in another way from here on"
         ]
+    if not suits(plan, recipe, device):
+        return [f"it began in {plan.precision}, for which this CPU has no instructions, and goes on in fp32"]
     if plan.card and plan.card != here:
         return [f"it began on {plan.card} and goes on on {here} with the same plan: another may be faster here"]
     return []

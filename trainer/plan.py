@@ -30,10 +30,10 @@ Precision = Literal["fp32", "bf16", "fp16"]
 Mode = Literal["eager", "graph", "compile", "graph+compile"]
 
 LAYOUTS: tuple[Layout, ...] = ("contiguous", "channels_last")
-CLEARLY = 0.97  # a plan that is less usual must be faster by this factor to be preferred
+CLEARLY = 0.97  # what is usually the slower one must be faster by this factor to be preferred
 PAYS = 0.9  # on a CPU, less precision by this one
 FEW = 32  # images of a step that is tried first
-QUICK = 0.25  # seconds; where such a step takes less, whole batches are tried
+CLOSE = 1.3  # times the best such step: plans that may be the fastest with whole batches
 
 
 class Plan(Struct, frozen=True, kw_only=True):
@@ -119,22 +119,30 @@ def cpu_precisions(recipe: Recipe) -> list[Precision]:
 def fastest(plans: list[Plan], network: nn.Module, batch: int, patience: float = 2.0) -> Plan:
     """The plan with which this network trains fastest on the CPU, tried on copies of it.
 
-    They take turns, at least twice and until `patience` seconds are over, and the best time of each counts: whatever
-    else the machine does meets all. The steps are of `batch` images, or of fewer where those already take long.
+    A step of a few images tells which plans are close to the best. Those take turns with whole batches until `patience`
+    seconds are over, at least once each after a step to warm up, and the best time of each counts: whatever else the
+    machine does meets all.
     """
     few = min(batch, FEW)
-    if max(_trial(plan, network, few) for plan in plans) < QUICK:  # these warm up, too
-        few = batch
-    seconds: dict[Plan, list[float]] = {plan: [] for plan in plans}
-    while min(map(len, seconds.values())) < 2 or sum(map(sum, seconds.values())) < patience:
-        for plan in plans:
-            seconds[plan].append(_trial(plan, network, few))
+    seconds = {plan: min(_trial(plan, network, few) for _ in range(2)) for plan in plans}  # the first warms up
+    best = min(map(_cost, seconds.items()))
+    close = [plan for plan in plans if _cost((plan, seconds[plan])) <= CLOSE * best]
+    if len(close) == 1:
+        return close[0]
+    laps: dict[Plan, list[float]] = {plan: [] for plan in close}
+    for plan in close:
+        _trial(plan, network, batch)
+    while not all(laps.values()) or sum(map(sum, laps.values())) < patience:
+        for plan in close:
+            laps[plan].append(_trial(plan, network, batch))
+    return min(close, key=lambda plan: _cost((plan, min(laps[plan]))))
 
-    def cost(plan: Plan) -> float:
-        handicap = (PAYS if plan.precision == "fp32" else 1.0) * (CLEARLY if plan.layout == "contiguous" else 1.0)
-        return min(seconds[plan]) * handicap
 
-    return min(plans, key=cost)
+def _cost(tried: tuple[Plan, float]) -> float:
+    """The seconds of a step, weighed: less precision must pay, and channels_last goes before the other, which it nearly
+    always beats by more when batches are large."""
+    plan, seconds = tried
+    return seconds * (PAYS if plan.precision == "fp32" else 1.0) * (CLEARLY if plan.layout == "channels_last" else 1.0)
 
 
 def _trial(plan: Plan, network: nn.Module, batch: int) -> float:

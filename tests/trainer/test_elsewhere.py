@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import torch
+from msgspec.structs import replace
 from torch import Tensor, nn
 
 from store.records import Recipe, Run, Step
@@ -49,15 +50,15 @@ def small() -> nn.Module:
 
 def test_another_card_keeps_the_plan_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(job, "device_in_words", lambda device: "NVIDIA A100" if device == GPU else "CPU")
-    assert remarks_on(Plan(mode="graph", card="NVIDIA A100"), GPU) == []
-    assert remarks_on(Plan(threads=2), CPU) == []
-    assert remarks_on(Plan(mode="graph", card="NVIDIA H100"), GPU) == [
+    assert remarks_on(Plan(mode="graph", card="NVIDIA A100"), Recipe(), GPU) == []
+    assert remarks_on(Plan(threads=2), Recipe(), CPU) == []
+    assert remarks_on(Plan(mode="graph", card="NVIDIA H100"), Recipe(), GPU) == [
         "it began on NVIDIA H100 and goes on on NVIDIA A100 with the same plan: another may be faster here"
     ]
-    assert remarks_on(Plan(mode="graph", card="NVIDIA H100"), CPU) == [
+    assert remarks_on(Plan(mode="graph", card="NVIDIA H100"), Recipe(), CPU) == [
         "it began on NVIDIA H100 and goes on on CPU: computed in another way from here on"
     ]
-    assert remarks_on(Plan(threads=2), GPU) == [
+    assert remarks_on(Plan(threads=2), Recipe(), GPU) == [
         "it began on another device and goes on on NVIDIA A100: computed in another way from here on"
     ]
 
@@ -83,6 +84,22 @@ def test_a_run_from_a_gpu_goes_on_on_the_cpu_with_a_plan_for_the_cpu(
     assert all(torch.equal(one, other) for one, other in pairs)
     assert isinstance(resumed.optimizer.param_groups[0]["lr"], float)
     assert [one for one in fit(resumed, data, recipe, 0, here) if not isinstance(one, Step)][-1].epoch == 2
+
+
+def test_a_run_in_bfloat16_goes_on_in_fp32_where_the_cpu_has_no_instructions_for_it(
+    data: DataSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would be computed in fp32 all the same, and rounded: slower, many times so on old CPUs."""
+    recipe, plan = Recipe(epochs=2, batch_size=32), Plan(precision="bf16", threads=1)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True}, raising=False)
+    _, here = job.begin("lenet", 0, recipe, data, CPU, plan)
+    assert here.plan == plan and not here.remarks
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": False})
+    _, there = job.begin("lenet", 0, recipe, data, CPU, plan)
+    assert there.plan.precision == "fp32"
+    assert there.remarks == ["it began in bf16, for which this CPU has no instructions, and goes on in fp32"]
+    asked = replace(recipe, precision="bf16")  # the user's own wish
+    assert job.begin("lenet", 0, asked, data, CPU, plan)[1].plan == plan
 
 
 def test_a_run_from_the_cpu_goes_on_on_a_gpu(data: DataSet, tmp_path: Path) -> None:
