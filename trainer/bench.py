@@ -146,7 +146,7 @@ def surroundings() -> dict[str, str | int]:
 def measure(task: Task) -> Speed:
     """Our own training, on the path of `cifar-tui train`. To be called in a worker thread of a fresh process."""
     from trainer.data import load
-    from trainer.engine import TEST_BATCH, find_device
+    from trainer.engine import find_device
     from trainer.job import begin
     from trainer.loop import evaluate, fit, train
 
@@ -164,7 +164,9 @@ def measure(task: Task) -> Speed:
         train_speed = _speed(
             train(state, data, recipe, 0, engine), len(data.train), recipe.batch_size, task.warm_up, task.seconds
         )
-        test_speed = _speed(evaluate(state, data.test, recipe, engine), len(data.test), TEST_BATCH, 1, task.seconds / 2)
+        test_speed = _speed(
+            evaluate(state, data.test, recipe, engine), len(data.test), engine.test_batch, 1, task.seconds / 2
+        )
         seconds = len(data.train) / train_speed + len(data.test) / test_speed
     return Speed(
         train_images_per_second=train_speed,

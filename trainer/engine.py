@@ -23,7 +23,7 @@ from trainer.plan import Plan
 from trainer.state import Reading, State, Tally
 from trainer.threads import Threads
 
-TEST_BATCH = 250  # images; it changes only speed and memory, for in evaluation no image sees its neighbours
+TEST_BATCH = 125  # images; it changes only speed and memory, for in evaluation no image sees its neighbours
 
 TrainStep = Callable[[State, DataSet, Drawn, Recipe, "Engine", Place], None]
 TestStep = Callable[[State, Images, Recipe, Tally, "Engine", Place], None]
@@ -51,6 +51,11 @@ class Engine:
                 self.threads = Threads(min(self.plan.threads, cpu_threads()), torch.set_num_threads)
         if self.exact:  # once on it stays on: another device's run may be an exact one too
             torch.use_deterministic_algorithms(True)
+
+    @property
+    def test_batch(self) -> int:
+        """How many images are judged at once. On a CPU more are no faster, and need more memory."""
+        return TEST_BATCH
 
     # What the steps ask for.
 
@@ -129,7 +134,7 @@ class Engine:
 
     def test(self, step: TestStep, state: State, images: Images, recipe: Recipe, tally: Tally, number: int) -> None:
         """Take one test step, counted from 0."""
-        rows = slice(number * TEST_BATCH, (number + 1) * TEST_BATCH)
+        rows = slice(number * self.test_batch, (number + 1) * self.test_batch)
         step(state, images, recipe, tally, self, Place(rows, number))
 
     def glance(self, tally: Tally, steps: int) -> Reading | None:

@@ -16,7 +16,7 @@ from store.errors import Problem
 from store.records import DatasetName, Step
 from trainer.augment import normalised
 from trainer.data import DataSet, load
-from trainer.engine import TEST_BATCH, Engine, device_in_words, find_device
+from trainer.engine import Engine, device_in_words, find_device
 from trainer.loop import Clock
 from trainer.plan import Plan
 from trainer.source import Source
@@ -101,13 +101,14 @@ def evaluate(network: nn.Module, data: DataSet, engine: Engine, worst: int = 0) 
     confusion = torch.zeros(classes * classes, dtype=torch.int64, device=engine.device)
     loss = torch.zeros((), dtype=torch.float64, device=engine.device)
     mistakes = Mistakes(worst)
-    steps = math.ceil(len(labels) / TEST_BATCH)
+    batch = engine.test_batch
+    steps = math.ceil(len(labels) / batch)
     network.eval()
-    scores_of(network, images[:TEST_BATCH], engine)  # to warm up
+    scores_of(network, images[:batch], engine)  # to warm up
     finish(engine.device)
     clock, seconds = Clock(), 0.0
     for step in range(steps):
-        chosen = slice(step * TEST_BATCH, (step + 1) * TEST_BATCH)
+        chosen = slice(step * batch, (step + 1) * batch)
         scores = scores_of(network, images[chosen], engine)  # (B, classes)
         loss += F.cross_entropy(scores, labels[chosen], reduction="sum")
         pairs = labels[chosen] * classes + scores.argmax(1)  # (B,)

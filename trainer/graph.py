@@ -24,12 +24,13 @@ from store.records import Recipe
 from trainer.batch import Drawn, Place, draw
 from trainer.cuda import COMPILING, Gpu
 from trainer.data import DataSet, Images
-from trainer.engine import TEST_BATCH, Engine, TestStep, TrainStep
+from trainer.engine import Engine, TestStep, TrainStep
 from trainer.ladder import Stage, Unprepared
 from trainer.snapshot import unchanged
 from trainer.state import Reading, State, Tally
 from trainer.telemetry import Mailbox, Pace
 
+TEST_BATCH = 250  # images; few keep a GPU waiting
 WARM_UP = 3  # steps before a capture: memory finds its place, cuDNN and the compiler make their choices
 
 Taken = Callable[[], None]
@@ -52,6 +53,10 @@ class GpuEngine(Engine):
     _held: Drawn = field(init=False)
     _mailbox: Mailbox = field(init=False)
     _test_tally: Tally = field(init=False)
+
+    @property
+    def test_batch(self) -> int:
+        return TEST_BATCH
 
     def begin(self) -> None:
         Engine.begin(self)
@@ -97,14 +102,14 @@ class GpuEngine(Engine):
 
     def prepare_testing(self, step: TestStep, state: State, images: Images, recipe: Recipe) -> None:
         """Make ready the test steps, as `prepare` does."""
-        sizes = _sizes(len(images), TEST_BATCH)
-        tally = self._test_tally = Tally.empty(-(-len(images) // TEST_BATCH), like=state.tally.losses)
+        sizes = _sizes(len(images), self.test_batch)
+        tally = self._test_tally = Tally.empty(-(-len(images) // self.test_batch), like=state.tally.losses)
 
         def body(size: int) -> Taken:
             offsets = torch.arange(size, device=self.device)
 
             def take() -> None:
-                step(state, images, recipe, tally, self, Place(self._count * TEST_BATCH + offsets, self._count))
+                step(state, images, recipe, tally, self, Place(self._count * self.test_batch + offsets, self._count))
                 self._count.add_(1)
 
             return take
@@ -186,7 +191,7 @@ class GpuEngine(Engine):
     def test(self, step: TestStep, state: State, images: Images, recipe: Recipe, tally: Tally, number: int) -> None:
         if self._next != number:
             self._count.fill_(number)
-        self._test[min(TEST_BATCH, len(images) - number * TEST_BATCH)]()
+        self._test[min(self.test_batch, len(images) - number * self.test_batch)]()
         self._next = number + 1
         self._pace.step()
 

@@ -19,7 +19,7 @@ from store.records import Epoch, Recipe, Step
 from trainer.augment import normalised
 from trainer.batch import Drawn, Place, draw, training_batch
 from trainer.data import DataSet, Images
-from trainer.engine import TEST_BATCH, Engine
+from trainer.engine import Engine
 from trainer.extras import cross_entropy
 from trainer.optim import learning_rate, set_learning_rate
 from trainer.state import Reading, State, Tally, stable_hash
@@ -98,7 +98,7 @@ def evaluate(
     state: State, images: Images, recipe: Recipe, engine: Engine
 ) -> Generator[Step, None, tuple[float, float]]:
     """Mean loss and accuracy on the test images."""
-    steps = math.ceil(len(images) / TEST_BATCH)
+    steps = math.ceil(len(images) / engine.test_batch)
     tally = engine.test_tally(state, steps)
     state.result.eval()
     clock = Clock()
@@ -110,7 +110,7 @@ def evaluate(
             clock.start()
     reading = tally.read(steps)
     state.seconds += clock.lap()
-    return means(reading, TEST_BATCH, len(images), f"test loss became {{}} after epoch {state.epoch}")
+    return means(reading, engine.test_batch, len(images), f"test loss became {{}} after epoch {state.epoch}")
 
 
 @torch.no_grad()

@@ -49,7 +49,7 @@ def small_test_batches_and_every_step(monkeypatch: pytest.MonkeyPatch) -> Iterat
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # on a busy machine two wait for each other
     monkeypatch.setattr(loop, "PERIOD", 0.0)
-    for module in (loop, graph, engine_module):
+    for module in (graph, engine_module):
         monkeypatch.setattr(module, "TEST_BATCH", 32)
     yield
     torch.set_num_threads(threads)
