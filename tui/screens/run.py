@@ -70,7 +70,8 @@ class RunPage(MarkedScreen):
             yield Facts(id="all-facts")
 
     def on_resize(self) -> None:
-        if self.is_mounted:  # else it is laid out when it is
+        # Else it is laid out when it is mounted, or has been left and is being taken apart.
+        if self.is_mounted and self in self.app.screen_stack:
             self.lay_out()
 
     def lay_out(self) -> None:
