@@ -174,7 +174,7 @@ def keep_freed_memory() -> None:
 
 def give_back_memory() -> None:
     """Give the system what is free now, between two kinds of work: kept blocks of a training step rarely fit an
-    evaluation, which would take its own beside them (docs/performance.md has what both need)."""
+    evaluation, which would take its own beside them."""
     if _mallopt():
         ctypes.CDLL(None).malloc_trim(0)
 

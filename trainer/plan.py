@@ -1,4 +1,5 @@
-"""How one run is computed. What is learned is the recipe's business; a plan only says how fast.
+"""How one run is computed. What is learned is the recipe's business; a plan only says how fast, and how
+finely it is computed.
 
 It is chosen once, when a run begins, and kept with its checkpoint, so that a resumed run goes on in the same way. An
 exact run's plan depends on the recipe alone, never on a timing.
@@ -125,8 +126,8 @@ def fastest(plans: list[Plan], network: nn.Module, batch: int, patience: float =
     """
     few = min(batch, FEW)
     seconds = {plan: min(_trial(plan, network, few) for _ in range(2)) for plan in plans}  # the first warms up
-    best = min(map(_cost, seconds.items()))
-    close = [plan for plan in plans if _cost((plan, seconds[plan])) <= CLOSE * best]
+    best = min(_cost(plan, seconds[plan]) for plan in plans)
+    close = [plan for plan in plans if _cost(plan, seconds[plan]) <= CLOSE * best]
     if len(close) == 1:
         return close[0]
     laps: dict[Plan, list[float]] = {plan: [] for plan in close}
@@ -135,13 +136,12 @@ def fastest(plans: list[Plan], network: nn.Module, batch: int, patience: float =
     while not all(laps.values()) or sum(map(sum, laps.values())) < patience:
         for plan in close:
             laps[plan].append(_trial(plan, network, batch))
-    return min(close, key=lambda plan: _cost((plan, min(laps[plan]))))
+    return min(close, key=lambda plan: _cost(plan, min(laps[plan])))
 
 
-def _cost(tried: tuple[Plan, float]) -> float:
+def _cost(plan: Plan, seconds: float) -> float:
     """The seconds of a step, weighed: less precision must pay, and channels_last goes before the other, which it nearly
     always beats by more when batches are large."""
-    plan, seconds = tried
     return seconds * (PAYS if plan.precision == "fp32" else 1.0) * (CLEARLY if plan.layout == "channels_last" else 1.0)
 
 

@@ -26,18 +26,15 @@ class Net(nn.Module):
         return scores
 
 
-SECONDS = {("fp32", "contiguous"): 2.0, ("fp32", "channels_last"): 1.0}
-"""What the made-up trials take."""
-
-
 @pytest.fixture
 def trials(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Plan, int]]:
-    """Every trial that was made, and with how many images. This machine has bfloat16, which gains nothing."""
+    """Every trial that was made, and with how many images. One takes 2 s in (N, C, H, W) and 1 s in (N, H, W, C), in
+    bfloat16, too, which this machine has."""
     made: list[tuple[Plan, int]] = []
 
-    def trial(plan: Plan, network: nn.Module, batch: int) -> float:
-        made.append((plan, batch))
-        return SECONDS["fp32", plan.layout]
+    def trial(one: Plan, network: nn.Module, batch: int) -> float:
+        made.append((one, batch))
+        return 2.0 if one.layout == "contiguous" else 1.0
 
     monkeypatch.setattr(plan, "_trial", trial)
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True}, raising=False)
