@@ -121,8 +121,8 @@ def fastest(plans: list[Plan], network: nn.Module, batch: int, patience: float =
     """The plan with which this network trains fastest on the CPU, tried on copies of it.
 
     A step of a few images tells which plans are close to the best. Those take turns with whole batches until `patience`
-    seconds are over, at least once each after a step to warm up, and the best time of each counts: whatever else the
-    machine does meets all.
+    seconds are over, at least twice each after a step to warm up (until the memory of all has found its place), and the
+    best time of each counts: whatever else the machine does meets all.
     """
     few = min(batch, FEW)
     seconds = {plan: min(_trial(plan, network, few) for _ in range(2)) for plan in plans}  # the first warms up
@@ -133,7 +133,7 @@ def fastest(plans: list[Plan], network: nn.Module, batch: int, patience: float =
     laps: dict[Plan, list[float]] = {plan: [] for plan in close}
     for plan in close:
         _trial(plan, network, batch)
-    while not all(laps.values()) or sum(map(sum, laps.values())) < patience:
+    while min(map(len, laps.values())) < 2 or sum(map(sum, laps.values())) < patience:
         for plan in close:
             laps[plan].append(_trial(plan, network, batch))
     return min(close, key=lambda plan: _cost(plan, min(laps[plan])))
