@@ -25,6 +25,7 @@ from store import files
 from store.records import Recipe
 from trainer.device import cpu_threads, give_back_memory
 from trainer.drawing import drawing_from
+from trainer.pairs import has_pairs, in_pairs
 
 Layout = Literal["contiguous", "channels_last"]
 Precision = Literal["fp32", "bf16", "fp16"]
@@ -43,6 +44,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     mode: Mode = "eager"  # on a GPU: steps replayed from a CUDA graph, the network compiled, both
     precision: Precision = "fp32"  # of convolutions and matrix products; weights stay fp32
     layout: Layout = "contiguous"  # in memory: (N, C, H, W) or (N, H, W, C)
+    pairs: bool = False  # on the CPU: convolutions to few channels two columns at a time (trainer/pairs.py)
     threads: int | None = None  # on the CPU; of a run that is not exact, the most. None: the plan is for a GPU
     card: str = ""  # the GPU that it was chosen on
 
@@ -53,8 +55,9 @@ class Plan(Struct, frozen=True, kw_only=True):
 
     def in_words(self) -> str:
         mode = [self.mode] if self.mode != "eager" else []
+        pairs = ["in pairs"] if self.pairs else []
         threads = [f"{self.threads} thread{'s' * (self.threads > 1)}"] if self.threads else []
-        return ", ".join([*mode, self.precision, self.layout, *threads])
+        return ", ".join([*mode, self.precision, self.layout, *pairs, *threads])
 
     @property
     def is_for_gpu(self) -> bool:
@@ -93,16 +96,23 @@ def cpu_plan(network: nn.Module, recipe: Recipe, remembered: Path | None = None)
     plan: Plan | None = recall(remembered, key, Plan) if remembered else None
     if plan is None:
         torch.set_num_threads(threads)
-        ways = [
-            Plan(precision=precision, layout=layout, threads=threads)
-            for precision in cpu_precisions(recipe)
-            for layout in LAYOUTS
-        ]
-        plan = fastest(ways, network, recipe.batch_size)
+        plan = fastest(cpu_ways(network, recipe, threads), network, recipe.batch_size)
         give_back_memory()  # of the steps that were tried
         if remembered:
             remember(remembered, key, plan)
     return plan
+
+
+def cpu_ways(network: nn.Module, recipe: Recipe, threads: int) -> list[Plan]:
+    """The plans to try on the CPU."""
+    ways = [(layout, False) for layout in LAYOUTS]
+    if has_pairs(network):
+        ways.append(("channels_last", True))
+    return [
+        Plan(precision=precision, layout=layout, pairs=pairs, threads=threads)
+        for precision in cpu_precisions(recipe)
+        for layout, pairs in ways
+    ]
 
 
 def cpu_precisions(recipe: Recipe) -> list[Precision]:
@@ -148,6 +158,8 @@ def _cost(plan: Plan, seconds: float) -> float:
 def _trial(plan: Plan, network: nn.Module, batch: int) -> float:
     """Seconds of one step, forward and backward, on a copy of the network."""
     twin = copy.deepcopy(network).to(memory_format=plan.memory_format).train()
+    if plan.pairs:
+        in_pairs(twin)
     generator = torch.Generator().manual_seed(0)
     # Noise, because pooling takes longer where it cannot guess which value is the largest.
     images = torch.randn(batch, 3, 32, 32, generator=generator).to(memory_format=plan.memory_format)
@@ -167,7 +179,7 @@ def probe_key(network: nn.Module, recipe: Recipe, *machine: object) -> str:
     except (OSError, TypeError):
         source = repr(network)
     shapes = [tuple(parameter.shape) for parameter in network.parameters()]
-    facts = (source, shapes, recipe.batch_size, torch.__version__, machine)
+    facts = (source, shapes, recipe.batch_size, torch.__version__, machine, Plan.__struct_fields__)
     return hashlib.blake2b(repr(facts).encode(), digest_size=12).hexdigest()
 
 

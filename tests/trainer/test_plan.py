@@ -161,3 +161,4 @@ def test_a_plan_comes_back_from_a_checkpoint_and_an_older_one_too() -> None:
     assert (
         there.in_words() == "graph, fp16, channels_last" and Plan(threads=1).in_words() == "fp32, contiguous, 1 thread"
     )
+    assert Plan(layout="channels_last", pairs=True, threads=2).in_words() == "fp32, channels_last, in pairs, 2 threads"

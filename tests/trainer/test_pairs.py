@@ -1,0 +1,198 @@
+"""A convolution computed two columns at a time is the convolution that it stands for."""
+
+from __future__ import annotations
+
+import copy
+from collections import OrderedDict
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+import zoo
+from store.records import Epoch, Recipe
+from trainer import checkpoint
+from trainer.data import load
+from trainer.job import begin
+from trainer.loop import fit
+from trainer.pairs import InPairs, can_be_paired, has_pairs, in_pairs
+from trainer.plan import Plan, cpu_ways
+from trainer.source import Source
+from trainer.state import State
+
+
+class Net(nn.Module):
+    """One stage that can be paired, and what stands behind it. Images (N, 3, size, size)."""
+
+    def __init__(self, size: int = 12, **convolution: Any) -> None:
+        super().__init__()
+        self.stage = stage(**convolution)
+        columns = self.stage(torch.zeros(1, 3, size, size)).numel()
+        self.head = nn.Sequential(nn.Flatten(), nn.Linear(columns, 10))
+
+    def forward(self, images: Tensor) -> Tensor:
+        scores: Tensor = self.head(self.stage(images))
+        return scores
+
+
+def stage(channels: int = 6, pooling: Any = 2, **convolution: Any) -> nn.Sequential:
+    options = {"kernel_size": 3} | convolution
+    return nn.Sequential(nn.Conv2d(3, channels, **options), nn.ReLU(), nn.MaxPool2d(pooling))
+
+
+def both(net: Any) -> tuple[Any, Any]:
+    """The network in channels_last, as it stands and in pairs."""
+    net = net.to(memory_format=torch.channels_last)
+    paired = copy.deepcopy(net)
+    in_pairs(paired)
+    return net, paired
+
+
+def results(net: nn.Module, images: Tensor, labels: Tensor) -> list[Tensor]:
+    """Scores, and the gradients of images and parameters."""
+    images = images.clone().requires_grad_()
+    scores = net(images)
+    F.cross_entropy(scores, labels).backward()
+    return [scores.detach(), *(one.grad for one in (images, *net.parameters()) if one.grad is not None)]
+
+
+@pytest.mark.parametrize(
+    "convolution",
+    [{}, {"kernel_size": 5}, {"padding": 1}, {"kernel_size": (3, 5), "padding": (1, 2)}, {"channels": 1}],
+    ids=str,
+)
+def test_scores_and_gradients_are_those_of_the_layers(convolution: dict[str, Any]) -> None:
+    torch.manual_seed(0)
+    plain, paired = both(Net(**convolution).double())
+    assert isinstance(paired.stage, InPairs)
+    images, labels = torch.randn(5, 3, 12, 12).double(), torch.arange(5)
+    theirs, ours = results(plain, images, labels), results(paired, images, labels)
+    assert len(theirs) == len(ours) == 6
+    for a, b in zip(theirs, ours, strict=True):
+        assert a.shape == b.shape and torch.allclose(a, b, rtol=0, atol=1e-12)
+
+
+def test_of_equal_values_the_same_one_gets_the_gradient() -> None:
+    """With whole numbers nothing is rounded, and many of the four values that are pooled are equal."""
+    torch.manual_seed(0)
+    plain, paired = both(Net().double())
+    with torch.no_grad():
+        for net in (plain, paired):
+            for parameter, value in zip(net.stage.parameters(), whole_numbers(net.stage), strict=True):
+                parameter.copy_(value)
+    images = torch.randint(0, 2, (8, 3, 12, 12)).double()
+    gradients = []
+    for net in (plain, paired):
+        pooled = net.stage(images)
+        pooled.backward(torch.arange(pooled.numel()).view_as(pooled).double())
+        gradients.append([parameter.grad for parameter in net.stage.parameters()])
+    convolved = F.conv2d(images, *plain.stage[0].parameters())
+    windows = convolved.unfold(2, 2, 2).unfold(3, 2, 2).flatten(4)
+    ties = (windows == windows.amax(4, keepdim=True)).sum(4) > 1
+    assert ties[windows.amax(4) > 0].sum() > 100
+    assert all(torch.equal(a, b) for a, b in zip(*gradients, strict=True))
+
+
+def whole_numbers(stage: Any) -> list[Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    return [torch.randint(-1, 2, one.shape, generator=generator).double() for one in stage.parameters()]
+
+
+def test_images_that_give_an_odd_number_of_columns_take_the_layers_as_they_stand() -> None:
+    torch.manual_seed(0)
+    plain, paired = both(Net(size=13))
+    images, labels = torch.randn(2, 3, 13, 13), torch.arange(2)
+    assert all(map(torch.equal, results(plain, images, labels), results(paired, images, labels)))
+
+
+def test_bfloat16_is_used_where_the_plan_asks_for_it() -> None:
+    torch.manual_seed(0)
+    plain, paired = both(Net())
+    images = torch.randn(4, 3, 12, 12).contiguous(memory_format=torch.channels_last)
+    with Plan(precision="bf16").autocast("cpu"):
+        a, b = plain.stage(images), paired.stage(images)
+    assert a.dtype == b.dtype == torch.bfloat16
+    assert torch.allclose(a, b, atol=0.02)
+    b.float().sum().backward()
+    assert paired.stage[0].weight.grad.dtype == torch.float32
+
+
+def test_the_parameters_stay_what_they_are() -> None:
+    net: Any = nn.Sequential(
+        OrderedDict(first=stage(), named=nn.Sequential(OrderedDict(a=nn.Conv2d(6, 3, 1), b=stage())))
+    )
+    names, parameters = list(net.state_dict()), list(net.parameters())
+    net.eval()
+    in_pairs(net)
+    assert list(net.state_dict()) == names
+    assert all(one is other for one, other in zip(net.parameters(), parameters, strict=True))
+    assert not any(module.training for module in net.modules())
+    assert [type(one) for one in (net.first, net.named.b)] == [InPairs, InPairs]
+
+
+def test_other_layers_are_left_alone() -> None:
+    hooked = stage()
+    hooked[0].register_forward_pre_hook(lambda module, images: None)
+    others = {
+        "many channels": stage(channels=16),
+        "stride": stage(stride=2),
+        "dilation": stage(dilation=2),
+        "groups": stage(channels=6, groups=3),
+        "no bias": stage(bias=False),
+        "mirrored border": stage(padding=1, padding_mode="reflect"),
+        "padding by name": stage(padding="same"),
+        "pooling of three": stage(pooling=3),
+        "hooks": hooked,
+        "no pooling": nn.Sequential(nn.Conv2d(3, 6, 3), nn.ReLU()),
+        "pooling that overlaps": nn.Sequential(nn.Conv2d(3, 6, 3), nn.ReLU(), nn.MaxPool2d(2, stride=1)),
+    }
+    assert can_be_paired(stage())
+    assert [name for name, other in others.items() if can_be_paired(other)] == []
+    assert not has_pairs(stage())  # it stands in no network that could hold another in its place
+
+
+def test_lenet_is_the_one_of_the_table_that_is_tried_in_pairs() -> None:
+    assert [id for id, card in zoo.CARDS.items() if card.published and has_pairs(zoo.build(id))] == ["lenet"]
+    recipe = Recipe(precision="fp32")
+    plans = cpu_ways(zoo.build("lenet"), recipe, threads=2)
+    assert [(plan.layout, plan.pairs) for plan in plans] == [
+        ("contiguous", False),
+        ("channels_last", False),
+        ("channels_last", True),
+    ]
+    assert [plan.pairs for plan in cpu_ways(zoo.build("resnet20"), recipe, threads=2)] == [False, False]
+
+
+def test_a_training_in_pairs_learns_the_same_and_goes_on_after_a_stop(tmp_path: Path) -> None:
+    recipe = Recipe(epochs=2, batch_size=32, average=0.9)
+    data = load(Source("synthetic"), train_limit=160, test_limit=40)
+    cpu = torch.device("cpu")
+    apart, pairs = (Plan(layout="channels_last", threads=1, pairs=pairs) for pairs in (False, True))
+
+    def trained(plan: Plan, epochs: int, checkpointed: bool = False) -> tuple[State, list[Epoch]]:
+        state, engine = begin("lenet", 0, recipe, data, cpu, plan)
+        if checkpointed:
+            content, _ = checkpoint.newest(tmp_path)
+            assert content and checkpoint.plan_of(content) == plan
+            checkpoint.restore(content, state)
+        assert state.average
+        networks: list[Any] = [state.network, state.average.network]
+        kinds = {type(net.stages[0]) for net in networks}
+        assert kinds == {InPairs if plan.pairs else nn.Sequential}
+        done = (news for news in fit(state, data, recipe, 0, engine) if isinstance(news, Epoch))
+        return state, list(islice(done, epochs))
+
+    plain, theirs = trained(apart, 2)
+    whole, ours = trained(pairs, 2)
+    for a, b in zip(theirs, ours, strict=True):
+        assert a.train_loss == pytest.approx(b.train_loss, rel=1e-4)
+    for one, other in zip(plain.network.parameters(), whole.network.parameters(), strict=True):
+        assert torch.allclose(one, other, rtol=0, atol=1e-4)
+    half, _ = trained(pairs, 1)
+    checkpoint.save(tmp_path, half, pairs)
+    resumed, _ = trained(pairs, 1, checkpointed=True)
+    assert all(map(torch.equal, resumed.network.parameters(), whole.network.parameters()))
