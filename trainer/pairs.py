@@ -3,11 +3,11 @@
 A CPU computes 16 or 8 numbers at once, and a convolution gives these places to its channels. LeNet's first one has 6:
 most places stay empty. Here two neighbouring columns of the output share them. The kernel, once where it belongs and
 once a column further to the right, is one kernel of 12 channels that moves on by two columns; in channels_last its
-output lies in memory as that of the convolution would. Pooling then takes the larger of two whole tensors, where
-torch's own goes number by number when channels are few.
+output lies in memory as that of the convolution would. Pooling then takes the larger of two whole rows, where torch's
+own goes number by number when channels are few.
 
-The function and its gradients are those of the layers, up to the order in which sums are taken; the tests hold both
-against them.
+The function and its gradients are those of the layers, up to the order in which sums are taken, and up to which one of
+equal values gets the gradient that is pooled: the first one by columns, with torch's pooling by rows.
 """
 
 from __future__ import annotations
@@ -97,23 +97,25 @@ class _Pairs(torch.autograd.Function):
         pairs = torch.conv2d(images, wide, bias.to(dtype).repeat(2), (1, 2), padding)  # (N, 2·few, h, w/2)
         pairs = _channels_last(pairs).permute(0, 2, 3, 1)  # (N, h, w/2, 2·few)
         count, rows, columns, _ = pairs.shape
-        larger = torch.maximum(pairs[..., :few], pairs[..., few:])  # of two columns: (N, h, w/2, few)
-        larger = larger.view(count, rows // 2, 2, columns * few)
-        pooled = torch.maximum(larger[:, :, 0], larger[:, :, 1]).relu_()  # and of two rows: (N, h/2, w/2 · few)
+        pairs = pairs.view(count, rows // 2, 2, columns * 2 * few)
+        larger = torch.maximum(pairs[:, :, 0], pairs[:, :, 1])  # of two rows
+        larger = larger.view(count, rows // 2, columns, 2 * few)
+        pooled = torch.maximum(larger[..., :few], larger[..., few:]).relu_()  # and of two columns: (N, h/2, w/2, few)
         ctx.save_for_backward(images, wide, pairs, larger, pooled)
         ctx.padding, ctx.dtype = padding, weight.dtype
-        return pooled.view(count, rows // 2, columns, few).permute(0, 3, 1, 2)
+        return pooled.permute(0, 3, 1, 2)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         images, wide, pairs, larger, pooled = ctx.saved_tensors
         few = len(wide) // 2
-        count, rows, columns, _ = pairs.shape
+        count, rows, columns, _ = pooled.shape
         of_larger, of_pairs = torch.empty_like(larger), torch.empty_like(pairs)
-        of_pooled = _where_positive(gradient.permute(0, 2, 3, 1).reshape(pooled.shape), pooled, 0)
-        _share(of_pooled, larger[:, :, 0], larger[:, :, 1], of_larger[:, :, 0], of_larger[:, :, 1])
-        of_larger = of_larger.view(count, rows, columns, few)
-        _share(of_larger, pairs[..., :few], pairs[..., few:], of_pairs[..., :few], of_pairs[..., few:])
+        of_pooled = _where_positive(gradient.permute(0, 2, 3, 1).contiguous(), pooled, 0)
+        _share(of_pooled, larger[..., :few], larger[..., few:], of_larger[..., :few], of_larger[..., few:])
+        of_larger = of_larger.view(count, rows, columns * 2 * few)
+        _share(of_larger, pairs[:, :, 0], pairs[:, :, 1], of_pairs[:, :, 0], of_pairs[:, :, 1])
+        of_pairs = of_pairs.view(count, 2 * rows, columns, 2 * few)
         of_images, of_wide, of_bias = _convolution_backward(
             of_pairs.permute(0, 3, 1, 2),
             images,
@@ -133,8 +135,7 @@ class _Pairs(torch.autograd.Function):
 
 
 def _share(gradient: Tensor, first: Tensor, second: Tensor, of_first: Tensor, of_second: Tensor) -> None:
-    """Hand on the gradient of the larger of two values: to the second if that is larger, else, as max_pool2d does, to
-    the first."""
+    """Hand on the gradient of the larger of two values: to the second if that is larger, else to the first."""
     of_second.copy_(_where_positive(gradient, second - first, 0))
     torch.sub(gradient, of_second, out=of_first)
 
