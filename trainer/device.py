@@ -143,7 +143,7 @@ def wait_briefly() -> None:
     has set is respected.
     """
     if not {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"} & os.environ.keys():
-        _set("GOMP_SPINCOUNT", "10000")  # turns of some 20 ns: longer than it takes from one operation to the next
+        _set("GOMP_SPINCOUNT", "10000")  # turns of some 20 ns: a little longer than from one operation to the next
 
 
 _found: dict[str, str | None] = {}  # the variables of the environment that were set here, as they were before

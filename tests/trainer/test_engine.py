@@ -204,7 +204,7 @@ print(os.environ.get("GOMP_SPINCOUNT"), os.environ.get("OMP_WAIT_POLICY"))
 
 @pytest.mark.parametrize(
     ("theirs", "printed"),
-    [({}, "3000 None"), ({"GOMP_SPINCOUNT": "7"}, "7 None"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "None ACTIVE")],
+    [({}, "10000 None"), ({"GOMP_SPINCOUNT": "7"}, "7 None"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "None ACTIVE")],
 )
 def test_waiting_threads_sleep_soon_unless_the_user_has_said_otherwise(theirs: dict[str, str], printed: str) -> None:
     ours = {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY", "OMP_DYNAMIC"}  # another test may have set them here
