@@ -105,7 +105,7 @@ def test_torch_has_its_settings_before_a_file_brings_it(tmp_path: Path, monkeypa
         monkeypatch.delenv(name, raising=False)
     text = "import os, sys\nsys.exit(f'torch {os.environ.get(\"GOMP_SPINCOUNT\")}')\ndef n(classes=10): ..."
     (tmp_path / "asks.py").write_text(text)
-    assert "SystemExit: torch 3000" in call(tmp_path, "--models", "asks.py", "models").stderr
+    assert "SystemExit: torch 10000" in call(tmp_path, "--models", "asks.py", "models").stderr
 
 
 def test_the_option_stands_before_the_command(tmp_path: Path, my_net: Path) -> None:
