@@ -173,7 +173,8 @@ def _trial(plan: Plan, network: nn.Module, batch: int) -> float:
 
 
 def probe_key(network: nn.Module, recipe: Recipe, *machine: object) -> str:
-    """What the result of a trial depends on, as a short name: network and its source, batch, torch, and the machine."""
+    """What the result of a trial depends on, as a short name: network and its source, batch, torch, the machine, and
+    what a plan can say."""
     try:
         source = inspect.getsource(inspect.getmodule(type(network)) or type(network))
     except (OSError, TypeError):
