@@ -147,6 +147,7 @@ def test_resume_with_nothing_to_do_says_so(home: Path) -> None:
     ("words", "status", "said"),
     [
         (["train", "resnet19"], 2, "did you mean resnet18?"),
+        (["train", "lenett"], 2, "did you mean lenet?"),
         (["trian", "lenet"], 2, "did you mean train?"),
         (["train"], 2, "MODEL"),
         (["train", "lenet", "--data", "x"], 2, "cifar-tui --data x train lenet"),

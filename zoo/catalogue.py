@@ -244,6 +244,11 @@ def _unknown(word: str) -> str:
         return f"a model is named by its id, not by its file: cifar-tui --models {word} models lists the ids in it"
     words = dict.fromkeys([*CARDS, *(card.family for card in CARDS.values()), "published"])
     near = difflib.get_close_matches(word, words, n=5)
-    near.sort(key=lambda other: abs(len(other) - len(word)))  # a wrong digit is likelier than a forgotten one
+    closest = [other for other in near if _likeness(other, word) > _likeness(near[0], word) - 0.1]
+    near = sorted(closest, key=lambda other: abs(len(other) - len(word)))  # a wrong digit before a forgotten one
     hint = f"did you mean {near[0]}?" if near else "cifar-tui models lists all."
     return f"there is no model {word!r}: {hint}"
+
+
+def _likeness(one: str, other: str) -> float:
+    return difflib.SequenceMatcher(None, one, other).ratio()
