@@ -79,6 +79,15 @@ async def test_the_steps_of_a_training_move_its_card(workbench: MakeWorkbench) -
         assert "epoch 2 of 3" in text_of_card(bench)
 
 
+async def test_between_two_epochs_a_run_of_this_app_does_not_look_like_one_of_another(workbench: MakeWorkbench) -> None:
+    bench = workbench()
+    async with bench.app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("2")
+        bench.app.tell(done("a1", "lenet", 0.5, status="running"), None)
+        await until(pilot, lambda: bench.app.screen.query(LiveCard) and "beginning …" in text_of_card(bench))
+        assert "another process" not in text_of_card(bench)
+
+
 async def test_a_screen_that_opens_late_is_right_at_once(workbench: MakeWorkbench) -> None:
     bench = workbench()
     async with bench.app.run_test(size=(80, 24)) as pilot:

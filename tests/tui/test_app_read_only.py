@@ -39,7 +39,8 @@ async def test_it_follows_what_the_owner_writes(workbench: MakeWorkbench) -> Non
     bench = workbench([RUNNING], writable=False)
     async with bench.app.run_test(size=(80, 24)) as pilot:
         await pilot.press("2")
-        assert "best –" in str(bench.app.screen.query_one(LiveCard).render())
+        card = str(bench.app.screen.query_one(LiveCard).render())
+        assert "best –" in card and "in another process" in card
         bench.store.append("a1", epoch(1, 0.45))
         await until(pilot, lambda: "best 45.00%" in str(bench.app.screen.query_one(LiveCard).render()))
         bench.store.save(replace(RUNNING, status="done"))

@@ -169,7 +169,7 @@ class QueueScreen(RunsScreen, TableScreen):
             if card is not None:
                 card.show(run, step, epochs)
             else:
-                self.query_one("#cards").mount(LiveCard(run, step, epochs))
+                self.query_one("#cards").mount(LiveCard(run, step, epochs, elsewhere=self.cifar.queue is None))
         for card in free:
             card.remove()
         order = [run.id for run in live]

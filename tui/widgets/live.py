@@ -94,8 +94,10 @@ class LiveCard(Widget, can_focus=True):
             super().__init__()
             self.card, self.by = card, by
 
-    def __init__(self, run: Run, step: Step | None, epochs: Callable[[], list[Epoch]]) -> None:
+    def __init__(self, run: Run, step: Step | None, epochs: Callable[[], list[Epoch]], elsewhere: bool) -> None:
+        """`elsewhere`: it trains in another process, which tells of epochs alone."""
         super().__init__()
+        self.elsewhere = elsewhere
         self.epochs: list[Epoch] = []
         self.show(run, step, epochs)
 
@@ -153,7 +155,7 @@ class LiveCard(Widget, can_focus=True):
         number = min(run.epochs_done + 1, run.recipe.epochs)
         upper = f"epoch {number} of {run.recipe.epochs}"
         if step is None or step.phase == "prepare":
-            lower, share = "preparing …" if step else "in another process", 0.0
+            lower, share = "preparing …" if step else "in another process" if self.elsewhere else "beginning …", 0.0
         else:
             lower, share = f"{PHASES[step.phase]} {step.step} of {step.steps}", step.step / max(step.steps, 1)
         room = max(len(upper), len(lower), 20)
