@@ -85,13 +85,13 @@ def cropped(padded: Tensor, labels: Tensor, draws: Draws, rows: slice | Tensor) 
     """The images at positions `rows` of the epoch as they are shown, uint8 (B, 3, 32, 32), and their labels (B,)."""
     chosen = draws.order[rows]
     size = padded.shape[-1] - 2 * BORDER
-    # Every possible crop of every image, without a copy: (N, 3, 9, 9, 32, 32) is only another way to step through it.
-    crops = padded.unfold(2, size, 1).unfold(3, size, 1)
-    images = crops[chosen, :, draws.top[rows], draws.left[rows]]  # (B, 3, 32, 32)
-    mirrored = images.flip(3)
-    # Chosen eight bytes at a time: torch's `where` takes as long for one.
-    shown = torch.where(draws.flip[rows].view(-1, 1, 1, 1), mirrored.view(torch.int64), images.view(torch.int64))
-    return shown.view(torch.uint8), labels[chosen]
+    # Every possible crop of every image, without a copy: (N, 9, 9, 32, 32, 3) is only another way to step through it.
+    crops = padded.permute(0, 2, 3, 1).unfold(1, size, 1).unfold(2, size, 1).movedim(3, 5)
+    images = crops[chosen, draws.top[rows], draws.left[rows]]  # (B, 32, 32, 3)
+    # Of an image and its mirror one is chosen eight bytes at a time: torch's `where` takes as long for one.
+    words, mirrored = (each.flatten(2).view(torch.int64) for each in (images, images.flip(2)))
+    shown = torch.where(draws.flip[rows].view(-1, 1, 1), mirrored, words).view(torch.uint8)
+    return shown.view_as(images).permute(0, 3, 1, 2), labels[chosen]
 
 
 def normalised(
@@ -104,14 +104,18 @@ def normalised(
 
     The order of the operations is that of ToTensor and Normalize, because another order rounds differently.
     """
-    mean, std = _colours(dtype, images.device)
-    floats = images.to(dtype, memory_format=torch.contiguous_format).div_(255).sub_(mean).div_(std)
-    # Last: where a pixel's three colours lie side by side, a CPU takes twice as long to treat each in its own way.
+    mean, std = _colours(dtype, images.device, images.shape[2:])
+    floats = images.to(dtype, memory_format=torch.channels_last).div_(255).sub_(mean).div_(std)
     return floats.contiguous(memory_format=memory_format)
 
 
 @cache
-def _colours(dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
-    """MEAN and STD, each (3, 1, 1). Made once: to bring them to a GPU at every batch would make the GPU wait."""
-    mean, std = (torch.tensor(values, dtype=dtype, device=device).view(3, 1, 1) for values in (MEAN, STD))
-    return mean, std
+def _colours(dtype: torch.dtype, device: torch.device, size: torch.Size) -> tuple[Tensor, Tensor]:
+    """MEAN and STD, each (1, 3, H, W): written out for every pixel, as then a CPU treats many numbers at once. Made
+    once: to bring them to a GPU at every batch would make the GPU wait."""
+    mean, std = (torch.tensor(values, dtype=dtype, device=device).view(1, 3, 1, 1) for values in (MEAN, STD))
+    return _channels_last(mean.expand(1, 3, *size)), _channels_last(std.expand(1, 3, *size))
+
+
+def _channels_last(images: Tensor) -> Tensor:
+    return images.contiguous(memory_format=torch.channels_last)

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from store.errors import Problem
 from store.records import DatasetName
 from trainer.augment import BORDER
+from trainer.device import give_back_memory
 from trainer.source import Source, verify
+
+PIXELS = torch.channels_last  # how images lie in memory: the three colours of a pixel side by side
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +59,20 @@ def load(source: Source, train_limit: int | None = None, test_limit: int | None 
         if fault := verify(source):
             raise Problem(fault)
         classes, train, test = _cifar10(source.folder, train_limit, test_limit)
-    return assembled(source.name, classes, train, test)
+        give_back_memory()  # of the files
+    data = assembled(source.name, classes, train, test)
+    del train, test
+    give_back_memory()  # of the images without a border
+    return data
 
 
 def assembled(name: DatasetName, classes: tuple[str, ...], train: Images, test: Images) -> DataSet:
     """A data set of these parts. The training images are copied."""
     # One copy of them stays in memory: the bordered one. Random crops are cut from it without another.
-    padded = F.pad(train.images, (BORDER,) * 4)
+    size = train.images.shape[-1] + 2 * BORDER
+    padded = torch.empty(len(train), 3, size, size, dtype=torch.uint8, memory_format=PIXELS).zero_()
+    _inside(padded).copy_(train.images)
+    test = Images(test.images.contiguous(memory_format=PIXELS), test.labels)
     return DataSet(name, classes, Images(_inside(padded), train.labels), test, padded)
 
 
@@ -82,7 +91,7 @@ def _cifar10(folder: Path, train_limit: int | None, test_limit: int | None) -> t
             read = CIFAR10(folder, train=train, download=False)
         except (OSError, RuntimeError) as error:  # changed since it was checked
             raise Problem(f"cannot read CIFAR-10 in {folder}: {error}") from error
-        images = torch.from_numpy(read.data).permute(0, 3, 1, 2)[:limit].contiguous()
+        images = torch.from_numpy(read.data).permute(0, 3, 1, 2)[:limit].contiguous(memory_format=PIXELS)
         return tuple(read.classes), Images(images, torch.tensor(read.targets[:limit], dtype=torch.int64))
 
     classes, train = part(True, train_limit)

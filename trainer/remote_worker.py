@@ -221,5 +221,5 @@ def images_of(source: Any, train_limit: int | None, test_limit: int | None) -> I
 
     data = load(source, train_limit, test_limit)
     train, test = data.train, data.test
-    arrays = (train.images.contiguous(), train.labels, test.images, test.labels)
+    arrays = (train.images.contiguous(), train.labels, test.images.contiguous(), test.labels)
     return (data.name, data.classes, *(tensor.numpy() for tensor in arrays))  # type: ignore[return-value] # four
