@@ -1,30 +1,36 @@
-"""A convolution to few channels, computed two columns at a time.
+"""Convolutions to and from few channels, computed two columns at a time.
 
-A CPU computes 16 or 8 numbers at once, and a convolution gives these places to its channels. LeNet's first one has 6:
-most places stay empty. Here two neighbouring columns of the output share them. The kernel, once where it belongs and
-once a column further to the right, is one kernel of 12 channels that moves on by two columns; in channels_last its
-output lies in memory as that of the convolution would. Pooling then takes the larger of two whole rows, where torch's
-own goes number by number when channels are few.
+A CPU computes 16 or 8 numbers at once, and a convolution gives these places to the channels of its output. LeNet's
+first one has 6: most places stay empty. Here two neighbouring columns of the output share them. The kernel, once where
+it belongs and once a column further to the right, is one kernel of 12 channels that moves on by two columns; in
+channels_last its output lies in memory as that of the convolution would. Pooling then takes the larger of two whole
+rows, where torch's own goes number by number when channels are few.
 
-The function and its gradients are those of the layers, up to the order in which sums are taken, and up to which one of
-equal values gets the gradient that is pooled: the first one by columns, with torch's pooling by rows.
+LeNet's second convolution is one from these 6 channels: it has 16 of its own, but the gradient of what it was given has
+6 again. That gradient is a convolution too, of its kernels turned by half, and is computed in the same way.
+
+The functions and their gradients are those of the layers, up to the order in which sums are taken, and up to which one
+of equal values gets the gradient that is pooled: the first one by columns, with torch's pooling by rows.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 FEW = 8  # channels, of which two columns fill a vector of 16 numbers
+COLOURS = 3  # channels of an image, whose gradient nobody asks for
 
 _convolution_backward = torch.ops.aten.convolution_backward
 _where_positive = torch.ops.aten.threshold_backward  # (gradient, x, 0): the gradient where x > 0, else 0
 
 
-class InPairs(nn.Sequential):
+class ToFew(nn.Sequential):
     """A convolution to few channels, ReLU and 2×2 max-pooling: the layers of a stage, under the names they have there.
 
     Images (N, C, H, W) become (N, channels, ⌊h / 2⌋, ⌊w / 2⌋) from the convolution's (N, channels, h, w).
@@ -35,64 +41,88 @@ class InPairs(nn.Sequential):
         (above, beside), (height, width) = convolution.padding, convolution.kernel_size
         rows, columns = images.shape[2] + 2 * above - height + 1, images.shape[3] + 2 * beside - width + 1
         if rows % 2 or columns % 2:  # pooling leaves the last one out
-            for layer in self:
-                images = layer(images)
-            return images
-        dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else images.dtype
-        pooled: Tensor = _Pairs.apply(images, convolution.weight, convolution.bias, convolution.padding, dtype)
+            return _in_turn(self, images)
+        pooled: Tensor = _ToFew.apply(images, *_convolution(self), _dtype(images))
         return pooled
 
 
-def can_be_paired(stage: nn.Module) -> bool:
-    """Is this a stage that `InPairs` computes?"""
+class FromFew(nn.Sequential):
+    """A convolution from few channels, ReLU and 2×2 max-pooling, likewise."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        if images.shape[3] % 2:
+            return _in_turn(self, images)
+        convolved: Tensor = _FromFew.apply(images, *_convolution(self), _dtype(images))
+        _, relu, pooling = self
+        return _in_turn((pooling, relu), convolved)  # in this order it is the same, and ReLU has a quarter to do
+
+
+def kind_of(stage: nn.Module) -> type[ToFew | FromFew] | None:
+    """What computes this stage in pairs, or None."""
     if type(stage) is not nn.Sequential or [type(layer) for layer in stage] != [nn.Conv2d, nn.ReLU, nn.MaxPool2d]:
-        return False
+        return None
     layers: Any = stage
     convolution, _, pooling = layers
-    fits: bool = (
-        convolution.out_channels <= FEW
-        and convolution.bias is not None
-        and convolution.groups == 1
-        and convolution.stride == convolution.dilation == (1, 1)
-        and convolution.padding_mode == "zeros"
-        and isinstance(convolution.padding, tuple)
-        and all(size in {2, (2, 2)} for size in (pooling.kernel_size, pooling.stride))
-        and pooling.padding in {0, (0, 0)}
-        and pooling.dilation in {1, (1, 1)}
-        and not pooling.return_indices
-        and not any(map(_has_hooks, (stage, *stage)))  # which would no longer be called
-    )
-    return fits
+    if (
+        convolution.bias is None
+        or convolution.groups != 1
+        or not convolution.stride == convolution.dilation == (1, 1)
+        or convolution.padding_mode != "zeros"
+        or not isinstance(convolution.padding, tuple)
+        or any(size not in {2, (2, 2)} for size in (pooling.kernel_size, pooling.stride))
+        or pooling.padding not in {0, (0, 0)}
+        or pooling.dilation not in {1, (1, 1)}
+        or pooling.return_indices
+        or any(map(_has_hooks, (stage, *stage)))  # which would no longer be called
+    ):
+        return None
+    if convolution.out_channels <= FEW:
+        return ToFew
+    narrow = all(map(int.__lt__, convolution.padding, convolution.kernel_size))
+    return FromFew if COLOURS < convolution.in_channels <= FEW and narrow else None
 
 
 def has_pairs(network: nn.Module) -> bool:
     """Has a network stages that can be computed in pairs?"""
-    return any(can_be_paired(module) for name, module in network.named_modules() if name)
+    return any(kind_of(module) for name, module in network.named_modules() if name)
 
 
 def in_pairs(network: nn.Module) -> None:
     """Let a network compute these stages in pairs: the same parameters, under the same names."""
     for name, stage in list(network.named_modules()):
-        if name and can_be_paired(stage):
-            network.set_submodule(name, InPairs(OrderedDict(stage.named_children())).train(stage.training))
+        if name and (kind := kind_of(stage)):
+            network.set_submodule(name, kind(OrderedDict(stage.named_children())).train(stage.training))
 
 
 def _has_hooks(module: nn.Module) -> bool:
     return any((module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks))
 
 
-class _Pairs(torch.autograd.Function):
+def _in_turn(layers: Iterable[nn.Module], images: Tensor) -> Tensor:
+    for layer in layers:
+        images = layer(images)
+    return images
+
+
+def _convolution(stage: nn.Sequential) -> tuple[Any, ...]:
+    """Weight, bias and padding of a stage's convolution."""
+    convolution: Any = stage[0]
+    return convolution.weight, convolution.bias, convolution.padding
+
+
+def _dtype(images: Tensor) -> torch.dtype:
+    """In which a convolution of them is computed."""
+    return torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else images.dtype
+
+
+class _ToFew(torch.autograd.Function):
     """max_pool2d(relu(conv2d(images))). The tensors in between have their channels last in their shape, too."""
 
     @staticmethod
     def forward(
         ctx: Any, images: Tensor, weight: Tensor, bias: Tensor, padding: tuple[int, int], dtype: torch.dtype
     ) -> Tensor:
-        few, width = weight.shape[0], weight.shape[3]
-        wide = weight.new_zeros(2, *weight.shape[:3], width + 1, dtype=dtype)
-        wide[0, ..., :width] = weight  # for the even columns
-        wide[1, ..., 1:] = weight  # for the odd ones
-        wide = _channels_last(wide.flatten(0, 1))
+        few, wide = len(weight), _wide(weight, dtype)
         images = _channels_last(images.to(dtype))
         pairs = torch.conv2d(images, wide, bias.to(dtype).repeat(2), (1, 2), padding)  # (N, 2·few, h, w/2)
         pairs = _channels_last(pairs).permute(0, 2, 3, 1)  # (N, h, w/2, 2·few)
@@ -115,23 +145,69 @@ class _Pairs(torch.autograd.Function):
         _share(of_pooled, larger[..., :few], larger[..., few:], of_larger[..., :few], of_larger[..., few:])
         of_larger = of_larger.view(count, rows, columns * 2 * few)
         _share(of_larger, pairs[:, :, 0], pairs[:, :, 1], of_pairs[:, :, 0], of_pairs[:, :, 1])
-        of_pairs = of_pairs.view(count, 2 * rows, columns, 2 * few)
-        of_images, of_wide, of_bias = _convolution_backward(
-            of_pairs.permute(0, 3, 1, 2),
-            images,
-            wide,
-            [2 * few],  # of the bias
-            (1, 2),
-            ctx.padding,
-            (1, 1),  # dilation
-            False,  # not transposed
-            (0, 0),
-            1,  # group
-            (ctx.needs_input_grad[0], True, True),
-        )
+        of_pairs = of_pairs.view(count, 2 * rows, columns, 2 * few).permute(0, 3, 1, 2)
+        asked = (ctx.needs_input_grad[0], True, True)
+        of_images, of_wide, of_bias = _gradients(of_pairs, images, wide, (1, 2), ctx.padding, asked)
         of_even, of_odd = of_wide.to(ctx.dtype).unflatten(0, (2, few))
         of_bias = of_bias.to(ctx.dtype).view(2, few).sum(0)
         return of_images, of_even[..., :-1] + of_odd[..., 1:], of_bias, None, None
+
+
+class _FromFew(torch.autograd.Function):
+    """conv2d(images)."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, images: Tensor, weight: Tensor, bias: Tensor, padding: tuple[int, int], dtype: torch.dtype
+    ) -> Tensor:
+        images, kernels = _channels_last(images.to(dtype)), weight.to(dtype)
+        ctx.save_for_backward(images, kernels)
+        ctx.padding, ctx.dtype = padding, weight.dtype
+        return torch.conv2d(images, kernels, bias.to(dtype), 1, padding)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        images, kernels = ctx.saved_tensors
+        gradient = _channels_last(gradient)
+        _, of_kernels, of_bias = _gradients(gradient, images, kernels, (1, 1), ctx.padding, (False, True, True))
+        of_images = _of_images(gradient, kernels, ctx.padding) if ctx.needs_input_grad[0] else None
+        return of_images, of_kernels.to(ctx.dtype), of_bias.to(ctx.dtype), None, None
+
+
+def _of_images(gradient: Tensor, kernels: Tensor, padding: tuple[int, int]) -> Tensor:
+    """The gradient of what a convolution was given, (N, few, H, W), from that of what it gave, (N, C, h, w)."""
+    few, height, width = kernels.shape[1:]
+    above, beside = height - 1 - padding[0], width - 1 - padding[1]
+    gradient = F.pad(gradient, (beside, beside))  # here, as a convolution skips rows of zeros, but not columns
+    wide = _wide(kernels.flip(2, 3).transpose(0, 1), kernels.dtype)
+    pairs = torch.conv2d(gradient, wide, None, (1, 2), (above, 0))  # (N, 2·few, H, W/2)
+    pairs = _channels_last(pairs).permute(0, 2, 3, 1)  # (N, H, W/2, 2·few)
+    return pairs.reshape(*pairs.shape[:2], -1, few).permute(0, 3, 1, 2)
+
+
+def _wide(kernels: Tensor, dtype: torch.dtype) -> Tensor:
+    """Kernels (few, C, H, W) for two columns at once: (2·few, C, H, W + 1)."""
+    *shape, width = kernels.shape
+    wide = kernels.new_zeros(2, *shape, width + 1, dtype=dtype)
+    wide[0, ..., :width] = kernels  # for the even columns
+    wide[1, ..., 1:] = kernels  # for the odd ones
+    return _channels_last(wide.flatten(0, 1))
+
+
+def _gradients(
+    gradient: Tensor,
+    images: Tensor,
+    kernels: Tensor,
+    stride: tuple[int, int],
+    padding: tuple[int, int],
+    asked: tuple[bool, bool, bool],
+) -> tuple[Any, Tensor, Tensor]:
+    """Of a convolution's images, kernels and bias: those that are asked for."""
+    dilation, transposed, more, groups = (1, 1), False, (0, 0), 1
+    found: tuple[Any, Tensor, Tensor] = _convolution_backward(
+        gradient, images, kernels, [len(kernels)], stride, padding, dilation, transposed, more, groups, asked
+    )
+    return found
 
 
 def _share(gradient: Tensor, first: Tensor, second: Tensor, of_first: Tensor, of_second: Tensor) -> None:

@@ -19,19 +19,19 @@ from trainer import checkpoint
 from trainer.data import load
 from trainer.job import begin
 from trainer.loop import fit
-from trainer.pairs import InPairs, can_be_paired, has_pairs, in_pairs
+from trainer.pairs import FromFew, ToFew, has_pairs, in_pairs, kind_of
 from trainer.plan import Plan, cpu_ways
 from trainer.source import Source
 from trainer.state import State
 
 
 class Net(nn.Module):
-    """One stage that can be paired, and what stands behind it. Images (N, 3, size, size)."""
+    """One stage that can be paired, and what stands behind it. Images (N, colours, size, size)."""
 
-    def __init__(self, size: int = 12, **convolution: Any) -> None:
+    def __init__(self, size: int = 12, colours: int = 3, **options: Any) -> None:
         super().__init__()
-        self.stage = stage(**convolution)
-        columns = self.stage(torch.zeros(1, 3, size, size)).numel()
+        self.stage = stage(colours, **options)
+        columns = self.stage(torch.zeros(1, colours, size, size)).numel()
         self.head = nn.Sequential(nn.Flatten(), nn.Linear(columns, 10))
 
     def forward(self, images: Tensor) -> Tensor:
@@ -39,9 +39,12 @@ class Net(nn.Module):
         return scores
 
 
-def stage(channels: int = 6, pooling: Any = 2, **convolution: Any) -> nn.Sequential:
+def stage(colours: int = 3, channels: int = 6, pooling: Any = 2, **convolution: Any) -> nn.Sequential:
     options = {"kernel_size": 3} | convolution
-    return nn.Sequential(nn.Conv2d(3, channels, **options), nn.ReLU(), nn.MaxPool2d(pooling))
+    return nn.Sequential(nn.Conv2d(colours, channels, **options), nn.ReLU(), nn.MaxPool2d(pooling))
+
+
+FROM_FEW = {"colours": 6, "channels": 16}
 
 
 def both(net: Any) -> tuple[Any, Any]:
@@ -60,20 +63,30 @@ def results(net: nn.Module, images: Tensor, labels: Tensor) -> list[Tensor]:
     return [scores.detach(), *(one.grad for one in (images, *net.parameters()) if one.grad is not None)]
 
 
+@pytest.mark.parametrize("kind", [{}, FROM_FEW], ids=["to few", "from few"])
 @pytest.mark.parametrize(
     "convolution",
-    [{}, {"kernel_size": 5}, {"padding": 1}, {"kernel_size": (3, 5), "padding": (1, 2)}, {"channels": 1}],
+    [{}, {"kernel_size": 5}, {"padding": 1}, {"kernel_size": (3, 5), "padding": (1, 2)}, {"size": 10}],
     ids=str,
 )
-def test_scores_and_gradients_are_those_of_the_layers(convolution: dict[str, Any]) -> None:
+def test_scores_and_gradients_are_those_of_the_layers(kind: dict[str, Any], convolution: dict[str, Any]) -> None:
     torch.manual_seed(0)
-    plain, paired = both(Net(**convolution).double())
-    assert isinstance(paired.stage, InPairs)
-    images, labels = torch.randn(5, 3, 12, 12).double(), torch.arange(5)
+    plain, paired = both(Net(**kind, **convolution).double())
+    assert type(paired.stage) is (FromFew if kind else ToFew)
+    size = convolution.get("size", 12)
+    images, labels = torch.randn(5, kind.get("colours", 3), size, size).double(), torch.arange(5)
     theirs, ours = results(plain, images, labels), results(paired, images, labels)
     assert len(theirs) == len(ours) == 6
     for a, b in zip(theirs, ours, strict=True):
         assert a.shape == b.shape and torch.allclose(a, b, rtol=0, atol=1e-12)
+
+
+def test_one_channel_is_few() -> None:
+    torch.manual_seed(0)
+    plain, paired = both(Net(channels=1).double())
+    images, labels = torch.randn(5, 3, 12, 12).double(), torch.arange(5)
+    for a, b in zip(results(plain, images, labels), results(paired, images, labels), strict=True):
+        assert torch.allclose(a, b, rtol=0, atol=1e-12)
 
 
 def test_of_equal_values_the_first_one_by_columns_gets_the_gradient() -> None:
@@ -105,28 +118,34 @@ def whole_numbers(stage: Any) -> list[Tensor]:
     return [torch.randint(-1, 2, one.shape, generator=generator).double() for one in stage.parameters()]
 
 
-def test_images_that_give_an_odd_number_of_columns_take_the_layers_as_they_stand() -> None:
+@pytest.mark.parametrize("kind", [{}, FROM_FEW], ids=["to few", "from few"])
+def test_images_with_an_odd_number_of_columns_take_the_layers_as_they_stand(kind: dict[str, Any]) -> None:
     torch.manual_seed(0)
-    plain, paired = both(Net(size=13))
-    images, labels = torch.randn(2, 3, 13, 13), torch.arange(2)
+    plain, paired = both(Net(size=13, **kind))
+    images, labels = torch.randn(2, kind.get("colours", 3), 13, 13), torch.arange(2)
     assert all(map(torch.equal, results(plain, images, labels), results(paired, images, labels)))
 
 
-def test_bfloat16_is_used_where_the_plan_asks_for_it() -> None:
+@pytest.mark.parametrize("kind", [{}, FROM_FEW], ids=["to few", "from few"])
+def test_bfloat16_is_used_where_the_plan_asks_for_it(kind: dict[str, Any]) -> None:
     torch.manual_seed(0)
-    plain, paired = both(Net())
-    images = torch.randn(4, 3, 12, 12).contiguous(memory_format=torch.channels_last)
-    with Plan(precision="bf16").autocast("cpu"):
-        a, b = plain.stage(images), paired.stage(images)
-    assert a.dtype == b.dtype == torch.bfloat16
-    assert torch.allclose(a, b, atol=0.02)
-    b.float().sum().backward()
-    assert paired.stage[0].weight.grad.dtype == torch.float32
+    plain, paired = both(Net(**kind))
+    images = torch.randn(4, kind.get("colours", 3), 12, 12).contiguous(memory_format=torch.channels_last)
+    gradients = []
+    for net in (plain, paired):
+        with Plan(precision="bf16").autocast("cpu"):
+            given = images.clone().requires_grad_()
+            pooled = net.stage(given)
+        assert pooled.dtype == torch.bfloat16
+        pooled.float().square().sum().backward()
+        gradients.append([pooled.detach().float(), given.grad, *(one.grad for one in net.stage.parameters())])
+    for a, b in zip(*gradients, strict=True):
+        assert b.dtype == torch.float32 and torch.allclose(a, b, rtol=0.02, atol=0.02 * float(a.abs().max()))
 
 
 def test_the_parameters_stay_what_they_are() -> None:
     net: Any = nn.Sequential(
-        OrderedDict(first=stage(), named=nn.Sequential(OrderedDict(a=nn.Conv2d(6, 3, 1), b=stage())))
+        OrderedDict(first=stage(), named=nn.Sequential(OrderedDict(a=nn.Conv2d(6, 5, 1), b=stage(5, 16))))
     )
     names, parameters = list(net.state_dict()), list(net.parameters())
     net.eval()
@@ -134,14 +153,16 @@ def test_the_parameters_stay_what_they_are() -> None:
     assert list(net.state_dict()) == names
     assert all(one is other for one, other in zip(net.parameters(), parameters, strict=True))
     assert not any(module.training for module in net.modules())
-    assert [type(one) for one in (net.first, net.named.b)] == [InPairs, InPairs]
+    assert [type(one) for one in (net.first, net.named.b)] == [ToFew, FromFew]
 
 
 def test_other_layers_are_left_alone() -> None:
     hooked = stage()
     hooked[0].register_forward_pre_hook(lambda module, images: None)
     others = {
-        "many channels": stage(channels=16),
+        "many channels": stage(9, 16),
+        "channels of an image": stage(3, 16),  # whose gradient nobody asks for
+        "a border wider than the kernel": stage(6, 16, padding=3),
         "stride": stage(stride=2),
         "dilation": stage(dilation=2),
         "groups": stage(channels=6, groups=3),
@@ -153,8 +174,8 @@ def test_other_layers_are_left_alone() -> None:
         "no pooling": nn.Sequential(nn.Conv2d(3, 6, 3), nn.ReLU()),
         "pooling that overlaps": nn.Sequential(nn.Conv2d(3, 6, 3), nn.ReLU(), nn.MaxPool2d(2, stride=1)),
     }
-    assert can_be_paired(stage())
-    assert [name for name, other in others.items() if can_be_paired(other)] == []
+    assert kind_of(stage()) is ToFew and kind_of(stage(6, 16, padding=2)) is FromFew
+    assert [name for name, other in others.items() if kind_of(other)] == []
     assert not has_pairs(stage())  # it stands in no network that could hold another in its place
 
 
@@ -184,8 +205,8 @@ def test_a_training_in_pairs_learns_the_same_and_goes_on_after_a_stop(tmp_path: 
             checkpoint.restore(content, state)
         assert state.average
         networks: list[Any] = [state.network, state.average.network]
-        kinds = {type(net.stages[0]) for net in networks}
-        assert kinds == {InPairs if plan.pairs else nn.Sequential}
+        kinds = [ToFew, FromFew] if plan.pairs else [nn.Sequential] * 2
+        assert all(list(map(type, net.stages)) == kinds for net in networks)
         done = (news for news in fit(state, data, recipe, 0, engine) if isinstance(news, Epoch))
         return state, list(islice(done, epochs))
 
