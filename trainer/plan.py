@@ -36,6 +36,7 @@ CLEARLY = 0.97  # what is usually the slower one must be faster by this factor t
 PAYS = 0.8  # on a CPU, less precision by this one: smaller gains come and go with what else the machine does
 FEW = 32  # images of a step that is tried first
 CLOSE = 1.3  # times the best such step: plans that may be the fastest with whole batches
+SHORT = 0.02  # seconds: a step as short tells nothing, as a small network's layers take less than what is around them
 
 
 class Plan(Struct, frozen=True, kw_only=True):
@@ -130,14 +131,14 @@ def cpu_precisions(recipe: Recipe) -> list[Precision]:
 def fastest(plans: list[Plan], network: nn.Module, batch: int, patience: float = 2.0) -> Plan:
     """The plan with which this network trains fastest on the CPU, tried on copies of it.
 
-    A step of a few images tells which plans are close to the best. Those take turns with whole batches until `patience`
-    seconds are over, at least twice each after a step to warm up (until the memory of all has found its place), and the
-    best time of each counts: whatever else the machine does meets all.
+    A step of a few images tells which plans are close to the best, unless it is short. Those take turns with whole
+    batches until `patience` seconds are over, at least twice each after a step to warm up (until the memory of all has
+    found its place), and the best time of each counts: whatever else the machine does meets all.
     """
     few = min(batch, FEW)
     seconds = {plan: min(_trial(plan, network, few) for _ in range(2)) for plan in plans}  # the first warms up
     best = min(_cost(plan, seconds[plan]) for plan in plans)
-    close = [plan for plan in plans if _cost(plan, seconds[plan]) <= CLOSE * best]
+    close = [plan for plan in plans if seconds[plan] <= SHORT or _cost(plan, seconds[plan]) <= CLOSE * best]
     if len(close) == 1:
         return close[0]
     laps: dict[Plan, list[float]] = {plan: [] for plan in close}

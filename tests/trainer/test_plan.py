@@ -96,6 +96,12 @@ def test_whole_batches_are_tried_of_those_that_come_close(monkeypatch: pytest.Mo
     assert [batch for _, batch in made] == [32] * 4
 
 
+def test_whole_batches_are_tried_of_all_when_a_few_images_take_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    laps = {("contiguous", 32): 0.005, ("contiguous", 128): 0.04, ("channels_last", 32): 0.015}
+    monkeypatch.setattr(plan, "_trial", lambda one, network, batch: laps.get((one.layout, batch), 0.03))
+    assert fastest([Plan(), Plan(layout="channels_last")], Net(), 128, patience=0).layout == "channels_last"
+
+
 def test_a_layout_that_is_hardly_faster_is_not_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     close: dict[tuple[Precision, Layout], float] = {("fp32", "contiguous"): 0.98, ("fp32", "channels_last"): 1.0}
     assert chosen(monkeypatch, close) == ("fp32", "channels_last")
