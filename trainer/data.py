@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -59,10 +60,11 @@ def load(source: Source, train_limit: int | None = None, test_limit: int | None 
         if fault := verify(source):
             raise Problem(fault)
         classes, train, test = _cifar10(source.folder, train_limit, test_limit)
-        give_back_memory()  # of the files
+        gc.collect()  # importing torchvision leaves cycles of objects that keep what `_cifar10` held
+        give_back_memory()
     data = assembled(source.name, classes, train, test)
     del train, test
-    give_back_memory()  # of the images without a border
+    give_back_memory()
     return data
 
 
@@ -91,7 +93,7 @@ def _cifar10(folder: Path, train_limit: int | None, test_limit: int | None) -> t
             read = CIFAR10(folder, train=train, download=False)
         except (OSError, RuntimeError) as error:  # changed since it was checked
             raise Problem(f"cannot read CIFAR-10 in {folder}: {error}") from error
-        images = torch.from_numpy(read.data).permute(0, 3, 1, 2)[:limit].contiguous(memory_format=PIXELS)
+        images = torch.from_numpy(read.data).permute(0, 3, 1, 2)[:limit]
         return tuple(read.classes), Images(images, torch.tensor(read.targets[:limit], dtype=torch.int64))
 
     classes, train = part(True, train_limit)
