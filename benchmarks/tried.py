@@ -26,7 +26,7 @@ WAYS = {
     "the network alone": "scores and gradients of one batch and nothing else: what could still be gained at most",
     "contiguous": "images in memory colour by colour",
     "channels_last": "images in memory pixel by pixel",
-    "not in pairs": "convolutions to few channels one column at a time",
+    "not in pairs": "convolutions to and from few channels one column at a time",
     "freed memory is not kept": "glibc's allocator as it comes",
     "threads never sleep": "GNU OpenMP's default: they spin while they wait for each other",
     "threads sleep at once": "OMP_WAIT_POLICY=passive",

@@ -45,7 +45,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     mode: Mode = "eager"  # on a GPU: steps replayed from a CUDA graph, the network compiled, both
     precision: Precision = "fp32"  # of convolutions and matrix products; weights stay fp32
     layout: Layout = "contiguous"  # in memory: (N, C, H, W) or (N, H, W, C)
-    pairs: bool = False  # on the CPU: convolutions to few channels two columns at a time (trainer/pairs.py)
+    pairs: bool = False  # on the CPU: convolutions to and from few channels two columns at a time
     threads: int | None = None  # on the CPU; of a run that is not exact, the most. None: the plan is for a GPU
     card: str = ""  # the GPU that it was chosen on
 

@@ -66,7 +66,14 @@ def results(net: nn.Module, images: Tensor, labels: Tensor) -> list[Tensor]:
 @pytest.mark.parametrize("kind", [{}, FROM_FEW], ids=["to few", "from few"])
 @pytest.mark.parametrize(
     "convolution",
-    [{}, {"kernel_size": 5}, {"padding": 1}, {"kernel_size": (3, 5), "padding": (1, 2)}, {"size": 10}],
+    [
+        {},
+        {"kernel_size": 4},
+        {"kernel_size": 5},
+        {"padding": 1},
+        {"kernel_size": (3, 5), "padding": (1, 2)},
+        {"size": 10},
+    ],
     ids=str,
 )
 def test_scores_and_gradients_are_those_of_the_layers(kind: dict[str, Any], convolution: dict[str, Any]) -> None:
