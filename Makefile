@@ -15,12 +15,13 @@ test: setup
 	@$(MAKE) --no-print-directory check BIN=$(VENV)
 
 # The check itself, in whatever environment the tools stand: `make test` and `uv run` both come here.
+# Three tests at a time, on two cores as well: many of them wait for other processes.
 check:
 	$(BIN)ruff format --check .
 	$(BIN)ruff check .
 	$(BIN)mypy
 	$(BIN)lint-imports
-	$(BIN)python -m pytest -n 2 --dist worksteal
+	$(BIN)python -m pytest -n 3 --dist worksteal
 
 setup: .venv/installed
 

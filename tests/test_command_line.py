@@ -76,7 +76,7 @@ def test_a_trained_run_is_in_the_results(home: Path) -> None:
 def test_killed_in_the_middle_of_an_epoch_it_ends_as_if_nothing_had_happened(tmp_path: Path) -> None:
     """SIGKILL, fresh processes, an exact run: the same weights to the last bit."""
     words = ["--data", "synthetic", "--device", "cpu", "train", "lenet", "--epochs", "3", "--set", "exact=true"]
-    words += ["--set", "train_limit=20000", "--set", "test_limit=500", "--json"]
+    words += ["--set", "train_limit=10000", "--set", "test_limit=500", "--json"]
     straight, killed = tmp_path / "straight", tmp_path / "killed"
     assert call(straight, *words).returncode == 0
 
