@@ -38,6 +38,8 @@ def workbench(tmp_path: Path) -> Iterator[MakeWorkbench]:
     made: list[Workbench] = []
 
     def make(*args: object, **options: object) -> Workbench:
+        for earlier in made:
+            earlier.finish()
         bench = Workbench(tmp_path, *args, **options)  # type: ignore[arg-type]
         made.append(bench)
         return bench

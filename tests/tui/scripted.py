@@ -160,6 +160,11 @@ class Workbench:
 
         return JobQueue(self.store, open, self.devices, tell)
 
+    def finish(self) -> None:
+        """Wait for what the app began, as the program does before it leaves: the next one shall find it."""
+        for thread in self.app.unfinished:
+            thread.join()
+
     def close(self) -> None:
         if self.app.queue is not None:
             self.app.queue.close()
