@@ -35,7 +35,8 @@ WAYS = {
     "bf16": "convolutions and matrix products in bfloat16",
     "torch.compile": "the network through Inductor",
     "without oneDNN": "torch's own convolutions",
-    "foreach": "torch's usual SGD instead of the fused one",
+    "torch's SGD": "its fused one, called as usual",
+    "foreach": "torch's usual SGD, which is not fused",
 }
 ENVIRONMENT = {
     "threads never sleep": {"GOMP_SPINCOUNT": "1000000000"},
@@ -75,9 +76,15 @@ def seconds_per_step(model: str, way: str, seconds: float, plan: dict[str, Any])
     torch.set_num_threads(1 if way == "one thread" else threads)
     if way == "torch.compile":
         state.network.compile(dynamic=False)
-    if way == "foreach":
-        for group in state.optimizer.param_groups:
-            group.update(fused=False, foreach=True)
+    if way in {"torch's SGD", "foreach"}:
+        state.optimizer = torch.optim.SGD(
+            state.network.parameters(),
+            lr=recipe.learning_rate,
+            momentum=recipe.momentum,
+            weight_decay=recipe.weight_decay,
+            fused=way != "foreach",
+            foreach=way == "foreach",
+        )
     drawn = draw(recipe, len(data.train), steps_of(data.train, recipe), seed=0, epoch=1)
     state.network.train()
     whole = Place(slice(0, recipe.batch_size), 0)

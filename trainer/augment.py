@@ -75,7 +75,8 @@ def augmented_batch(
     """Positions `start` … `stop` − 1 of the epoch: images (B, 3, 32, 32) of `dtype`, normalised, and labels (B,).
 
     `padded` holds the bordered images, uint8 (N, 3, 40, 40), and `labels` is int64 (N,); both and `draws` are on one
-    device, and nothing waits for that device. A `stop` past the end gives the shorter last batch.
+    device, and nothing waits for that device. A `stop` past the end gives the shorter last batch. Where `padded` is not
+    in channels_last, all of it is copied first.
     """
     images, labels = cropped(padded, labels, draws, slice(start, stop))
     return normalised(images, dtype=dtype, memory_format=memory_format), labels
@@ -84,14 +85,18 @@ def augmented_batch(
 def cropped(padded: Tensor, labels: Tensor, draws: Draws, rows: slice | Tensor) -> tuple[Tensor, Tensor]:
     """The images at positions `rows` of the epoch as they are shown, uint8 (B, 3, 32, 32), and their labels (B,)."""
     chosen = draws.order[rows]
-    size = padded.shape[-1] - 2 * BORDER
-    # Every possible crop of every image, without a copy: (N, 9, 9, 32, 32, 3) is only another way to step through it.
-    crops = padded.permute(0, 2, 3, 1).unfold(1, size, 1).unfold(2, size, 1).movedim(3, 5)
-    images = crops[chosen, draws.top[rows], draws.left[rows]]  # (B, 32, 32, 3)
+    count, colours, height, width = padded.shape
+    size = height - 2 * BORDER
+    # Every square of 32 × 32 pixels, by the pixel in its upper left corner: (corners, 32, 96). It is not a copy, only
+    # another way to step through the images, whose pixels follow each other in memory.
+    pixels = padded.permute(0, 2, 3, 1).contiguous()
+    corners = count * height * width - (size - 1) * (width + 1)
+    squares = pixels.as_strided((corners, size, size * colours), (colours, width * colours, 1))
+    images = squares.index_select(0, (chosen * height + draws.top[rows]) * width + draws.left[rows])  # (B, 32, 96)
     # Of an image and its mirror one is chosen eight bytes at a time: torch's `where` takes as long for one.
-    words, mirrored = (each.flatten(2).view(torch.int64) for each in (images, images.flip(2)))
-    shown = torch.where(draws.flip[rows].view(-1, 1, 1), mirrored, words).view(torch.uint8)
-    return shown.view_as(images).permute(0, 3, 1, 2), labels[chosen]
+    mirrored = images.view(-1, size, size, colours).flip(2).view_as(images)
+    words = torch.where(draws.flip[rows].view(-1, 1, 1), mirrored.view(torch.int64), images.view(torch.int64))
+    return words.view(torch.uint8).view(-1, size, size, colours).permute(0, 3, 1, 2), labels[chosen]
 
 
 def normalised(

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from store.records import Recipe
 from trainer.muon import Muon, hidden_matrices
+from trainer.sgd import SGD
 from trainer.state import Optimizer
 
 START, END = 25, 250_000  # one-cycle begins at 1/25 of the highest rate and ends at 1/250,000, as torch's OneCycleLR
@@ -101,7 +102,8 @@ def optimizer(recipe: Recipe, network: nn.Module, captured: bool = False) -> Opt
     """The optimizer of a network that lies where it will train. `captured`: its steps may be replayed from a CUDA
     graph, so its rate is a tensor. Muon's cannot: it computes with its rate on the CPU.
 
-    - `sgd` with momentum, as in the published recipe; `nesterov` looks ahead along the momentum.
+    - `sgd` with momentum, as in the published recipe; `nesterov` looks ahead along the momentum. On a CPU it is called
+      more directly than torch does (trainer/sgd.py).
     - `adamw`: Adam with decoupled weight decay, Loshchilov and Hutter, 2017, https://arxiv.org/abs/1711.05101.
     - `muon` for the hidden matrices (trainer/muon.py says which), AdamW for everything else.
 
@@ -110,14 +112,7 @@ def optimizer(recipe: Recipe, network: nn.Module, captured: bool = False) -> Opt
     parameters = list(network.parameters())
     match recipe.optimizer:
         case "sgd" | "nesterov":
-            return torch.optim.SGD(
-                groups(recipe, parameters),
-                lr=_rate(recipe, parameters[0], captured),
-                momentum=recipe.momentum,
-                nesterov=recipe.optimizer == "nesterov" and recipe.momentum > 0,
-                weight_decay=recipe.weight_decay,
-                fused=True,  # one pass over the weights instead of several
-            )
+            return _sgd(recipe, parameters, captured)
         case "adamw":
             return _adamw(recipe, parameters, captured)
         case "muon":
@@ -137,6 +132,18 @@ def groups(recipe: Recipe, parameters: Iterable[nn.Parameter]) -> list[dict[str,
         {"params": [one for one in parameters if one.ndim >= 2]},
         *([{"params": spared, "weight_decay": 0.0}] if spared else []),
     ]
+
+
+def _sgd(recipe: Recipe, parameters: list[nn.Parameter], captured: bool) -> Optimizer:
+    settings: dict[str, Any] = {
+        "lr": _rate(recipe, parameters[0], captured),
+        "momentum": recipe.momentum,
+        "nesterov": recipe.optimizer == "nesterov" and recipe.momentum > 0,
+        "weight_decay": recipe.weight_decay,
+    }
+    if captured or len({weight.dtype for weight in parameters}) > 1:
+        return torch.optim.SGD(groups(recipe, parameters), fused=True, **settings)
+    return SGD(groups(recipe, parameters), **settings)
 
 
 def _adamw(recipe: Recipe, parameters: list[nn.Parameter], captured: bool) -> torch.optim.Optimizer:

@@ -21,7 +21,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 FEW = 8  # channels, of which two columns fill a vector of 16 numbers
 COLOURS = 3  # channels of an image, whose gradient nobody asks for
@@ -37,12 +36,12 @@ class ToFew(nn.Sequential):
     """
 
     def forward(self, images: Tensor) -> Tensor:
-        convolution: Any = self[0]
+        convolution: Any = next(iter(self))
         (above, beside), (height, width) = convolution.padding, convolution.kernel_size
         rows, columns = images.shape[2] + 2 * above - height + 1, images.shape[3] + 2 * beside - width + 1
         if rows % 2 or columns % 2:  # pooling leaves the last one out
             return _in_turn(self, images)
-        pooled: Tensor = _ToFew.apply(images, *_convolution(self), _dtype(images))
+        pooled: Tensor = _ToFew.apply(images, convolution.weight, convolution.bias, convolution.padding, _dtype(images))
         return pooled
 
 
@@ -52,9 +51,11 @@ class FromFew(nn.Sequential):
     def forward(self, images: Tensor) -> Tensor:
         if images.shape[3] % 2:
             return _in_turn(self, images)
-        convolved: Tensor = _FromFew.apply(images, *_convolution(self), _dtype(images))
-        _, relu, pooling = self
-        return _in_turn((pooling, relu), convolved)  # in this order it is the same, and ReLU has a quarter to do
+        layers: Any = self
+        convolution, relu, pooling = layers
+        convolved = _FromFew.apply(images, convolution.weight, convolution.bias, convolution.padding, _dtype(images))
+        pooled: Tensor = relu(pooling(convolved))  # in this order it is the same, and ReLU has a quarter to do
+        return pooled
 
 
 def kind_of(stage: nn.Module) -> type[ToFew | FromFew] | None:
@@ -104,12 +105,6 @@ def _in_turn(layers: Iterable[nn.Module], images: Tensor) -> Tensor:
     return images
 
 
-def _convolution(stage: nn.Sequential) -> tuple[Any, ...]:
-    """Weight, bias and padding of a stage's convolution."""
-    convolution: Any = stage[0]
-    return convolution.weight, convolution.bias, convolution.padding
-
-
 def _dtype(images: Tensor) -> torch.dtype:
     """In which a convolution of them is computed."""
     return torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else images.dtype
@@ -122,12 +117,11 @@ class _ToFew(torch.autograd.Function):
     def forward(
         ctx: Any, images: Tensor, weight: Tensor, bias: Tensor, padding: tuple[int, int], dtype: torch.dtype
     ) -> Tensor:
-        few, wide = len(weight), _wide(weight, dtype)
+        few, wide = weight.shape[0], _wide(weight, dtype)
         images = _channels_last(images.to(dtype))
-        pairs = torch.conv2d(images, wide, bias.to(dtype).repeat(2), (1, 2), padding)  # (N, 2·few, h, w/2)
-        pairs = _channels_last(pairs).permute(0, 2, 3, 1)  # (N, h, w/2, 2·few)
-        count, rows, columns, _ = pairs.shape
-        pairs = pairs.view(count, rows // 2, 2, columns * 2 * few)
+        pairs = torch.conv2d(images, wide, torch.cat((bias, bias)).to(dtype), (1, 2), padding)  # (N, 2·few, h, w/2)
+        count, _, rows, columns = pairs.shape
+        pairs = pairs.permute(0, 2, 3, 1).reshape(count, rows // 2, 2, columns * 2 * few)
         larger = torch.maximum(pairs[:, :, 0], pairs[:, :, 1])  # of two rows
         larger = larger.view(count, rows // 2, columns, 2 * few)
         pooled = torch.maximum(larger[..., :few], larger[..., few:]).relu_()  # and of two columns: (N, h/2, w/2, few)
@@ -138,19 +132,18 @@ class _ToFew(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         images, wide, pairs, larger, pooled = ctx.saved_tensors
-        few = len(wide) // 2
+        few = wide.shape[0] // 2
         count, rows, columns, _ = pooled.shape
-        of_larger, of_pairs = torch.empty_like(larger), torch.empty_like(pairs)
         of_pooled = _where_positive(gradient.permute(0, 2, 3, 1).contiguous(), pooled, 0)
-        _share(of_pooled, larger[..., :few], larger[..., few:], of_larger[..., :few], of_larger[..., few:])
-        of_larger = of_larger.view(count, rows, columns * 2 * few)
-        _share(of_larger, pairs[:, :, 0], pairs[:, :, 1], of_pairs[:, :, 0], of_pairs[:, :, 1])
-        of_pairs = of_pairs.view(count, 2 * rows, columns, 2 * few).permute(0, 3, 1, 2)
+        # Gradients take the place of what they are of, which is in the caches already and not needed any more.
+        _share(of_pooled, larger[..., :few], larger[..., few:])
+        _share(larger.view(count, rows, columns * 2 * few), pairs[:, :, 0], pairs[:, :, 1])
+        of_pairs = pairs.view(count, 2 * rows, columns, 2 * few).permute(0, 3, 1, 2)
         asked = (ctx.needs_input_grad[0], True, True)
         of_images, of_wide, of_bias = _gradients(of_pairs, images, wide, (1, 2), ctx.padding, asked)
-        of_even, of_odd = of_wide.to(ctx.dtype).unflatten(0, (2, few))
-        of_bias = of_bias.to(ctx.dtype).view(2, few).sum(0)
-        return of_images, of_even[..., :-1] + of_odd[..., 1:], of_bias, None, None
+        of_wide, of_bias = of_wide.to(ctx.dtype), of_bias.to(ctx.dtype)
+        of_weight = of_wide[:few, ..., :-1] + of_wide[few:, ..., 1:]
+        return of_images, of_weight, of_bias[:few] + of_bias[few:], None, None
 
 
 class _FromFew(torch.autograd.Function):
@@ -178,20 +171,22 @@ def _of_images(gradient: Tensor, kernels: Tensor, padding: tuple[int, int]) -> T
     """The gradient of what a convolution was given, (N, few, H, W), from that of what it gave, (N, C, h, w)."""
     few, height, width = kernels.shape[1:]
     above, beside = height - 1 - padding[0], width - 1 - padding[1]
-    gradient = F.pad(gradient, (beside, beside))  # here, as a convolution skips rows of zeros, but not columns
+    # Columns are added here: a convolution is slower where it adds them itself.
+    gradient = torch.constant_pad_nd(gradient, (beside, beside))
     wide = _wide(kernels.flip(2, 3).transpose(0, 1), kernels.dtype)
     pairs = torch.conv2d(gradient, wide, None, (1, 2), (above, 0))  # (N, 2·few, H, W/2)
-    pairs = _channels_last(pairs).permute(0, 2, 3, 1)  # (N, H, W/2, 2·few)
-    return pairs.reshape(*pairs.shape[:2], -1, few).permute(0, 3, 1, 2)
+    count, _, rows, columns = pairs.shape
+    return pairs.permute(0, 2, 3, 1).reshape(count, rows, 2 * columns, few).permute(0, 3, 1, 2)
 
 
 def _wide(kernels: Tensor, dtype: torch.dtype) -> Tensor:
-    """Kernels (few, C, H, W) for two columns at once: (2·few, C, H, W + 1)."""
-    *shape, width = kernels.shape
-    wide = kernels.new_zeros(2, *shape, width + 1, dtype=dtype)
-    wide[0, ..., :width] = kernels  # for the even columns
-    wide[1, ..., 1:] = kernels  # for the odd ones
-    return _channels_last(wide.flatten(0, 1))
+    """Kernels (few, C, H, W) for two columns at once: (2·few, C, H, W + 1), in channels_last."""
+    few, channels, height, width = kernels.shape
+    kernels = kernels.permute(0, 2, 3, 1)
+    wide = kernels.new_zeros(2, few, height, width + 1, channels, dtype=dtype)
+    wide[0, :, :, :width] = kernels  # for the even columns
+    wide[1, :, :, 1:] = kernels  # for the odd ones
+    return wide.flatten(0, 1).permute(0, 3, 1, 2)
 
 
 def _gradients(
@@ -205,15 +200,18 @@ def _gradients(
     """Of a convolution's images, kernels and bias: those that are asked for."""
     dilation, transposed, more, groups = (1, 1), False, (0, 0), 1
     found: tuple[Any, Tensor, Tensor] = _convolution_backward(
-        gradient, images, kernels, [len(kernels)], stride, padding, dilation, transposed, more, groups, asked
+        gradient, images, kernels, kernels.shape[:1], stride, padding, dilation, transposed, more, groups, asked
     )
     return found
 
 
-def _share(gradient: Tensor, first: Tensor, second: Tensor, of_first: Tensor, of_second: Tensor) -> None:
-    """Hand on the gradient of the larger of two values: to the second if that is larger, else to the first."""
-    of_second.copy_(_where_positive(gradient, second - first, 0))
-    torch.sub(gradient, of_second, out=of_first)
+def _share(gradient: Tensor, first: Tensor, second: Tensor) -> None:
+    """Hand on the gradient of the larger of two values: to the second if that is larger, else to the first. What they
+    are handed is written in their place."""
+    of_second = second - first
+    _where_positive.grad_input(gradient, of_second, 0, grad_input=of_second)
+    second.copy_(of_second)
+    torch.sub(gradient, of_second, out=first)
 
 
 def _channels_last(tensor: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ import hashlib
 import inspect
 import platform
 import time
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Literal
 
@@ -68,10 +69,11 @@ class Plan(Struct, frozen=True, kw_only=True):
     def memory_format(self) -> torch.memory_format:
         return torch.channels_last if self.layout == "channels_last" else torch.contiguous_format
 
-    def autocast(self, device: str) -> torch.autocast:
+    def autocast(self, device: str) -> AbstractContextManager[None]:
         """The context in which a network computes its scores on a device of this type."""
-        low = torch.float16 if self.precision == "fp16" else torch.bfloat16
-        return torch.autocast(device, low, enabled=self.precision != "fp32")
+        if self.precision == "fp32":
+            return nullcontext()
+        return torch.autocast(device, torch.float16 if self.precision == "fp16" else torch.bfloat16)
 
 
 def exact_plan(recipe: Recipe, on_gpu: bool) -> Plan:

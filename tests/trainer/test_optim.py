@@ -13,6 +13,7 @@ import zoo
 from store.records import Recipe
 from trainer.muon import as_matrix, hidden_matrices
 from trainer.optim import Together, learning_rate, optimizer, set_learning_rate
+from trainer.sgd import SGD
 
 STEPS = 7  # of an epoch
 
@@ -105,6 +106,56 @@ def test_each_optimizer_is_the_one_of_torch() -> None:
         assert weights_close(ours, plain), name
         ends[name] = ours
     assert not weights_close(ends["sgd"], ends["nesterov"]) and not weights_close(ends["sgd"], ends["adamw"])
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        Recipe(),
+        Recipe(optimizer="nesterov"),
+        Recipe(momentum=0.0),
+        Recipe(weight_decay=0.0),
+        Recipe(decay_on="weights"),
+    ],
+    ids=["published", "nesterov", "no momentum", "no decay", "spared"],
+)
+def test_sgd_on_the_cpu_takes_the_steps_of_torchs_to_the_bit(recipe: Recipe) -> None:
+    ours, theirs = network(), network()
+    how, torchs = optimizer(recipe, ours), optimizer(recipe, theirs, captured=True)
+    assert isinstance(how, SGD) and type(torchs) is torch.optim.SGD
+    for rate in (0.01, 0.003):
+        set_learning_rate(how, rate)
+        set_learning_rate(torchs, rate)
+        learn(ours, how, steps=3)
+        learn(theirs, torchs, steps=3)
+    assert all(torch.equal(a, b) for a, b in zip(ours.parameters(), theirs.parameters(), strict=True))
+    mine, its = how.state_dict(), torchs.state_dict()
+    assert [group | {"lr": 0} for group in mine["param_groups"]] == [group | {"lr": 0} for group in its["param_groups"]]
+    assert mine["state"].keys() == its["state"].keys() and bool(its["state"]) == (recipe.momentum > 0)
+    for number, kept in its["state"].items():
+        assert torch.equal(mine["state"][number]["momentum_buffer"], kept["momentum_buffer"])
+
+
+def test_sgd_on_the_cpu_takes_a_layer_that_was_left_out_at_first() -> None:
+    net = network()
+    how = optimizer(Recipe(), net)
+    last = list(net[-1].parameters())
+    before = [weight.detach().clone() for weight in last]
+    images = torch.randn(8, 3, 32, 32)
+    how.zero_grad()
+    net[:-1](images).square().mean().backward()
+    how.step()
+    assert all(torch.equal(a, b) for a, b in zip(last, before, strict=True))
+    learn(net, how, steps=2)
+    assert not any(torch.equal(a, b) for a, b in zip(last, before, strict=True))
+
+
+def test_weights_of_two_kinds_are_left_to_torchs_sgd() -> None:
+    net = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 2).double())
+    how = optimizer(Recipe(), net)
+    assert type(how) is torch.optim.SGD
+    net[1](net[0](torch.randn(3, 4)).double()).sum().backward()
+    how.step()
 
 
 def test_decay_on_weights_spares_biases_and_norms() -> None:

@@ -125,6 +125,15 @@ def whole_numbers(stage: Any) -> list[Tensor]:
     return [torch.randint(-1, 2, one.shape, generator=generator).double() for one in stage.parameters()]
 
 
+def test_asked_for_its_gradients_a_second_time_it_refuses() -> None:
+    """They have taken the place of what they are computed from."""
+    _, paired = both(Net())
+    loss = paired(torch.randn(2, 3, 12, 12)).sum()
+    loss.backward(retain_graph=True)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        loss.backward()
+
+
 @pytest.mark.parametrize("kind", [{}, FROM_FEW], ids=["to few", "from few"])
 def test_images_with_an_odd_number_of_columns_take_the_layers_as_they_stand(kind: dict[str, Any]) -> None:
     torch.manual_seed(0)
