@@ -134,22 +134,29 @@ def fastest(plans: list[Plan], network: nn.Module, batch: int, patience: float =
     """The plan with which this network trains fastest on the CPU, tried on copies of it.
 
     A step of a few images tells which plans are close to the best, unless it is short. Those take turns with whole
-    batches until `patience` seconds are over, at least twice each after a step to warm up (until the memory of all has
-    found its place), and the best time of each counts: whatever else the machine does meets all.
+    batches until `patience` seconds are over, at least twice each, and the best time of each counts: whatever else the
+    machine does meets all.
     """
     few = min(batch, FEW)
-    seconds = {plan: min(_trial(plan, network, few) for _ in range(2)) for plan in plans}  # the first warms up
+    seconds = {plan: min(_turn(plan, network, few)) for plan in plans}
     best = min(_cost(plan, seconds[plan]) for plan in plans)
     close = [plan for plan in plans if seconds[plan] <= SHORT or _cost(plan, seconds[plan]) <= CLOSE * best]
     if len(close) == 1:
         return close[0]
     laps: dict[Plan, list[float]] = {plan: [] for plan in close}
-    for plan in close:
-        _trial(plan, network, batch)
-    while min(map(len, laps.values())) < 2 or sum(map(sum, laps.values())) < patience:
+    while len(laps[close[0]]) < 4 or sum(map(sum, laps.values())) < patience:
         for plan in close:
-            laps[plan].append(_trial(plan, network, batch))
+            laps[plan] += _turn(plan, network, batch)
     return min(close, key=lambda plan: _cost(plan, min(laps[plan])))
+
+
+def _turn(plan: Plan, network: nn.Module, batch: int) -> tuple[float, float]:
+    """Seconds of a step to warm up, in which memory finds its place, and of the next one.
+
+    What the plan before has used is given back: its blocks rarely fit this one's, which would take its own beside them.
+    """
+    give_back_memory()
+    return _trial(plan, network, batch), _trial(plan, network, batch)
 
 
 def _cost(plan: Plan, seconds: float) -> float:

@@ -89,11 +89,26 @@ def test_whole_batches_are_tried_of_those_that_come_close(monkeypatch: pytest.Mo
     ways = [Plan(), Plan(layout="channels_last")]
     few = 1.1
     assert fastest(ways, Net(), 128).layout == "channels_last"  # which is slower only with a few
-    assert [batch for _, batch in made] == [32] * 4 + [128] * 6  # one to warm up, two that count
+    assert [batch for _, batch in made] == [32] * 4 + [128] * 8  # two turns each: one to warm up, and one more
     made.clear()
     few = 1.5
     assert fastest(ways, Net(), 128).layout == "contiguous"
     assert [batch for _, batch in made] == [32] * 4
+
+
+def test_plans_take_turns_and_what_one_used_is_given_back_before_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+
+    def trial(one: Plan, network: nn.Module, batch: int) -> float:
+        done.append(f"{one.layout} {batch}")
+        return 1.0
+
+    monkeypatch.setattr(plan, "give_back_memory", lambda: done.append("back"))
+    monkeypatch.setattr(plan, "_trial", trial)
+    fastest([Plan(), Plan(layout="channels_last")], Net(), 128)
+    few = ["back", *["contiguous 32"] * 2, "back", *["channels_last 32"] * 2]
+    whole = ["back", *["contiguous 128"] * 2, "back", *["channels_last 128"] * 2]
+    assert done == few + whole * 2
 
 
 def test_whole_batches_are_tried_of_all_when_a_few_images_take_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
