@@ -8,12 +8,11 @@ AdamW's steps (Liu and others, 2025, https://arxiv.org/abs/2502.16982), so one l
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
 from store.records import Recipe
+from trainer.around import Around
 
 
 def hidden_matrices(network: nn.Module) -> list[nn.Parameter]:
@@ -23,27 +22,20 @@ def hidden_matrices(network: nn.Module) -> list[nn.Parameter]:
     return [weight for weight in weights if isinstance(weight, nn.Parameter) and weight.shape[1] > 1]
 
 
-class Muon:
+class Muon(Around):
     """torch.optim.Muon on the rows of weights (out, …): it works on views of the weights, not on copies."""
 
     def __init__(self, recipe: Recipe, weights: list[nn.Parameter]) -> None:
         self._weights = weights
         self._views = [nn.Parameter(as_matrix(weight.detach(), weight)) for weight in weights]
-        self._muon = torch.optim.Muon(
+        muon = torch.optim.Muon(
             self._views,
             lr=recipe.learning_rate,
             weight_decay=recipe.weight_decay,
             momentum=recipe.momentum,
             adjust_lr_fn="match_rms_adamw",
         )
-
-    @property
-    def param_groups(self) -> list[dict[str, Any]]:
-        return self._muon.param_groups
-
-    @property
-    def state(self) -> dict[Any, Any]:
-        return self._muon.state
+        super().__init__(muon)
 
     def zero_grad(self) -> None:
         for weight in self._weights:
@@ -52,13 +44,7 @@ class Muon:
     def step(self) -> None:
         for view, weight in zip(self._views, self._weights, strict=True):
             view.grad = None if weight.grad is None else as_matrix(weight.grad, weight)
-        self._muon.step()
-
-    def state_dict(self) -> dict[str, Any]:
-        return self._muon.state_dict()
-
-    def load_state_dict(self, content: dict[str, Any]) -> None:
-        self._muon.load_state_dict(content)
+        self._inner.step()
 
 
 def as_matrix(tensor: Tensor, weight: Tensor) -> Tensor:

@@ -36,7 +36,8 @@ class ToFew(nn.Sequential):
     """
 
     def forward(self, images: Tensor) -> Tensor:
-        convolution: Any = next(iter(self))
+        layers: Any = self
+        convolution, _, _ = layers
         (above, beside), (height, width) = convolution.padding, convolution.kernel_size
         rows, columns = images.shape[2] + 2 * above - height + 1, images.shape[3] + 2 * beside - width + 1
         if rows % 2 or columns % 2:  # pooling leaves the last one out

@@ -12,23 +12,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from trainer.around import Around
 
-class SGD:
+
+class SGD(Around):
     """torch.optim.SGD for weights of one kind on the CPU: the same steps, to the bit, and the same state dict.
 
     Unlike torch's fused one it takes a weight that has no gradient in its first step: a layer that was left out there.
     """
 
     def __init__(self, groups: list[dict[str, Any]], **settings: Any) -> None:
-        self._sgd = torch.optim.SGD(groups, fused=True, **settings)
-
-    @property
-    def param_groups(self) -> list[dict[str, Any]]:
-        return self._sgd.param_groups
-
-    @property
-    def state(self) -> dict[Tensor, Any]:
-        return self._sgd.state
+        super().__init__(torch.optim.SGD(groups, fused=True, **settings))
 
     def zero_grad(self) -> None:
         for group in self.param_groups:
@@ -62,9 +56,3 @@ class SGD:
             if not its:
                 its["momentum_buffer"] = torch.zeros_like(weight)
         return [its["momentum_buffer"] for its in kept]
-
-    def state_dict(self) -> dict[str, Any]:
-        return self._sgd.state_dict()
-
-    def load_state_dict(self, content: dict[str, Any]) -> None:
-        self._sgd.load_state_dict(content)
