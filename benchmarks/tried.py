@@ -27,6 +27,7 @@ WAYS = {
     "contiguous": "images in memory colour by colour",
     "channels_last": "images in memory pixel by pixel",
     "not in pairs": "convolutions to and from few channels one column at a time",
+    "torch's depthwise gradients": "all of them by oneDNN, as it has them",
     "freed memory is not kept": "glibc's allocator as it comes",
     "threads never sleep": "GNU OpenMP's default: they spin while they wait for each other",
     "threads sleep at once": "OMP_WAIT_POLICY=passive",
@@ -38,6 +39,7 @@ WAYS = {
     "torch's SGD": "its fused one, called as usual",
     "foreach": "torch's usual SGD, which is not fused",
 }
+WITHOUT = {"not in pairs": "pairs", "torch's depthwise gradients": "depthwise"}  # of a plan
 ENVIRONMENT = {
     "threads never sleep": {"GOMP_SPINCOUNT": "1000000000"},
     "threads sleep at once": {"OMP_WAIT_POLICY": "passive"},
@@ -67,8 +69,8 @@ def seconds_per_step(model: str, way: str, seconds: float, plan: dict[str, Any])
     threads = torch.get_num_threads()
     if way in {"contiguous", "channels_last"}:
         plan = plan | {"layout": way}
-    if way == "not in pairs":
-        plan = plan | {"pairs": False}
+    if way in WITHOUT:
+        plan = plan | {WITHOUT[way]: False}
     if way in {"fp32", "bf16"}:
         plan = plan | {"precision": way}
     state, engine = begin(model, 0, recipe, data, torch.device("cpu"), Plan.stored(plan) if plan else None)
@@ -133,7 +135,7 @@ def main() -> None:
         plan = ours["plan"]
         print(f"{model}: ours {ours['seconds'] * 1000:.1f} ms a step of 128 images ({ours['words']})")
         for way in options.only or WAYS:
-            if way in plan.values() or (way == "not in pairs" and not plan["pairs"]):
+            if way in plan.values() or (way in WITHOUT and not plan[WITHOUT[way]]):
                 continue  # that is ours
             ratios = []
             for _ in range(options.rounds):

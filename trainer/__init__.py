@@ -1,7 +1,7 @@
 """Training: from a run that waits to weights on the disk. Where a thing belongs, in reading order:
 
 - what is learned: loop, state, batch, augment, extras, policy, optim, sgd, muon, around, average, recipes
-- how it is computed: engine, plan, pairs, fresh, threads, drawing, device
+- how it is computed: engine, plan, pairs, depthwise, convolution, fresh, threads, drawing, device
 - the same on a GPU: gpu, ladder, graph, cuda, snapshot, telemetry
 - one run: job, training, checkpoint, space, run_log, environment, failure, outcome, own
 - many runs: queue, schedule, estimate, worker, keeping, lifecycle

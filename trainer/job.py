@@ -24,7 +24,6 @@ from trainer.fresh import fresh_state
 from trainer.gpu import begin_on_gpu
 from trainer.loop import fit
 from trainer.own import changed_file
-from trainer.pairs import in_pairs
 from trainer.plan import Plan, cpu_plan, cpu_precisions, exact_plan
 from trainer.run_log import note
 from trainer.state import State, stable_hash
@@ -136,8 +135,7 @@ def begin(
 def begin_on_cpu(network: nn.Module, recipe: Recipe, data: DataSet, plan: Plan) -> tuple[State, Engine]:
     engine = Engine(torch.device("cpu"), plan, recipe.exact)
     engine.begin()
-    if plan.pairs:
-        in_pairs(network)
+    plan.rewrite(network)
     return fresh_state(network, recipe, data, plan), engine
 
 

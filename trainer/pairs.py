@@ -22,10 +22,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from trainer.convolution import channels_last, computed_in, gradients, has_hooks
+
 FEW = 8  # channels, of which two columns fill a vector of 16 numbers
 COLOURS = 3  # channels of an image, whose gradient nobody asks for
 
-_convolution_backward = torch.ops.aten.convolution_backward
 _where_positive = torch.ops.aten.threshold_backward  # (gradient, x, 0): the gradient where x > 0, else 0
 
 
@@ -42,7 +43,9 @@ class ToFew(nn.Sequential):
         rows, columns = images.shape[2] + 2 * above - height + 1, images.shape[3] + 2 * beside - width + 1
         if rows % 2 or columns % 2:  # pooling leaves the last one out
             return _in_turn(self, images)
-        pooled: Tensor = _ToFew.apply(images, convolution.weight, convolution.bias, convolution.padding, _dtype(images))
+        pooled: Tensor = _ToFew.apply(
+            images, convolution.weight, convolution.bias, convolution.padding, computed_in(images)
+        )
         return pooled
 
 
@@ -54,7 +57,9 @@ class FromFew(nn.Sequential):
             return _in_turn(self, images)
         layers: Any = self
         convolution, relu, pooling = layers
-        convolved = _FromFew.apply(images, convolution.weight, convolution.bias, convolution.padding, _dtype(images))
+        convolved = _FromFew.apply(
+            images, convolution.weight, convolution.bias, convolution.padding, computed_in(images)
+        )
         pooled: Tensor = relu(pooling(convolved))  # in this order it is the same, and ReLU has a quarter to do
         return pooled
 
@@ -75,7 +80,7 @@ def kind_of(stage: nn.Module) -> type[ToFew | FromFew] | None:
         or pooling.padding not in {0, (0, 0)}
         or pooling.dilation not in {1, (1, 1)}
         or pooling.return_indices
-        or any(map(_has_hooks, (stage, *stage)))  # which would no longer be called
+        or any(map(has_hooks, (stage, *stage)))
     ):
         return None
     if convolution.out_channels <= FEW:
@@ -96,19 +101,10 @@ def in_pairs(network: nn.Module) -> None:
             network.set_submodule(name, kind(OrderedDict(stage.named_children())).train(stage.training))
 
 
-def _has_hooks(module: nn.Module) -> bool:
-    return any((module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks))
-
-
 def _in_turn(layers: Iterable[nn.Module], images: Tensor) -> Tensor:
     for layer in layers:
         images = layer(images)
     return images
-
-
-def _dtype(images: Tensor) -> torch.dtype:
-    """In which a convolution of them is computed."""
-    return torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else images.dtype
 
 
 class _ToFew(torch.autograd.Function):
@@ -119,7 +115,7 @@ class _ToFew(torch.autograd.Function):
         ctx: Any, images: Tensor, weight: Tensor, bias: Tensor, padding: tuple[int, int], dtype: torch.dtype
     ) -> Tensor:
         few, wide = weight.shape[0], _wide(weight, dtype)
-        images = _channels_last(images.to(dtype))
+        images = channels_last(images.to(dtype))
         pairs = torch.conv2d(images, wide, torch.cat((bias, bias)).to(dtype), (1, 2), padding)  # (N, 2·few, h, w/2)
         count, _, rows, columns = pairs.shape
         pairs = pairs.permute(0, 2, 3, 1).reshape(count, rows // 2, 2, columns * 2 * few)
@@ -141,7 +137,7 @@ class _ToFew(torch.autograd.Function):
         _share(larger.view(count, rows, columns * 2 * few), pairs[:, :, 0], pairs[:, :, 1])
         of_pairs = pairs.view(count, 2 * rows, columns, 2 * few).permute(0, 3, 1, 2)
         asked = (ctx.needs_input_grad[0], True, True)
-        of_images, of_wide, of_bias = _gradients(of_pairs, images, wide, (1, 2), ctx.padding, asked)
+        of_images, of_wide, of_bias = gradients(of_pairs, images, wide, (1, 2), ctx.padding, asked)
         of_wide, of_bias = of_wide.to(ctx.dtype), of_bias.to(ctx.dtype)
         of_weight = of_wide[:few, ..., :-1] + of_wide[few:, ..., 1:]
         return of_images, of_weight, of_bias[:few] + of_bias[few:], None, None
@@ -154,7 +150,7 @@ class _FromFew(torch.autograd.Function):
     def forward(
         ctx: Any, images: Tensor, weight: Tensor, bias: Tensor, padding: tuple[int, int], dtype: torch.dtype
     ) -> Tensor:
-        images, kernels = _channels_last(images.to(dtype)), weight.to(dtype)
+        images, kernels = channels_last(images.to(dtype)), weight.to(dtype)
         ctx.save_for_backward(images, kernels)
         ctx.padding, ctx.dtype = padding, weight.dtype
         return torch.conv2d(images, kernels, bias.to(dtype), 1, padding)
@@ -162,8 +158,8 @@ class _FromFew(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         images, kernels = ctx.saved_tensors
-        gradient = _channels_last(gradient)
-        _, of_kernels, of_bias = _gradients(gradient, images, kernels, (1, 1), ctx.padding, (False, True, True))
+        gradient = channels_last(gradient)
+        _, of_kernels, of_bias = gradients(gradient, images, kernels, (1, 1), ctx.padding, (False, True, True))
         of_images = _of_images(gradient, kernels, ctx.padding) if ctx.needs_input_grad[0] else None
         return of_images, of_kernels.to(ctx.dtype), of_bias.to(ctx.dtype), None, None
 
@@ -190,22 +186,6 @@ def _wide(kernels: Tensor, dtype: torch.dtype) -> Tensor:
     return wide.flatten(0, 1).permute(0, 3, 1, 2)
 
 
-def _gradients(
-    gradient: Tensor,
-    images: Tensor,
-    kernels: Tensor,
-    stride: tuple[int, int],
-    padding: tuple[int, int],
-    asked: tuple[bool, bool, bool],
-) -> tuple[Any, Tensor, Tensor]:
-    """Of a convolution's images, kernels and bias: those that are asked for."""
-    dilation, transposed, more, groups = (1, 1), False, (0, 0), 1
-    found: tuple[Any, Tensor, Tensor] = _convolution_backward(
-        gradient, images, kernels, kernels.shape[:1], stride, padding, dilation, transposed, more, groups, asked
-    )
-    return found
-
-
 def _share(gradient: Tensor, first: Tensor, second: Tensor) -> None:
     """Hand on the gradient of the larger of two values: to the second if that is larger, else to the first. What they
     are handed is written in their place."""
@@ -213,7 +193,3 @@ def _share(gradient: Tensor, first: Tensor, second: Tensor) -> None:
     _where_positive.grad_input(gradient, of_second, 0, grad_input=of_second)
     second.copy_(of_second)
     torch.sub(gradient, of_second, out=first)
-
-
-def _channels_last(tensor: Tensor) -> Tensor:
-    return tensor.contiguous(memory_format=torch.channels_last)

@@ -24,6 +24,7 @@ from torch.nn import functional as F
 
 from store import files
 from store.records import Recipe
+from trainer.depthwise import has_depthwise, with_own_gradients
 from trainer.device import cpu_threads, give_back_memory
 from trainer.drawing import drawing_from
 from trainer.pairs import has_pairs, in_pairs
@@ -36,7 +37,7 @@ LAYOUTS: tuple[Layout, ...] = ("contiguous", "channels_last")
 CLEARLY = 0.97  # what is usually the slower one must be faster by this factor to be preferred
 PAYS = 0.8  # on a CPU, less precision by this one: smaller gains come and go with what else the machine does
 FEW = 32  # images of a step that is tried first
-CLOSE = 1.3  # times the best such step: plans that may be the fastest with whole batches
+CLOSE = 1.3  # times the best such step: plans that may be the fastest with more images
 SHORT = 0.02  # seconds: a step as short tells nothing, as a small network's layers take less than what is around them
 
 
@@ -47,6 +48,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     precision: Precision = "fp32"  # of convolutions and matrix products; weights stay fp32
     layout: Layout = "contiguous"  # in memory: (N, C, H, W) or (N, H, W, C)
     pairs: bool = False  # on the CPU: convolutions to and from few channels two columns at a time
+    depthwise: bool = False  # on the CPU: gradients of depthwise convolutions by our own ways
     threads: int | None = None  # on the CPU; of a run that is not exact, the most. None: the plan is for a GPU
     card: str = ""  # the GPU that it was chosen on
 
@@ -57,9 +59,9 @@ class Plan(Struct, frozen=True, kw_only=True):
 
     def in_words(self) -> str:
         mode = [self.mode] if self.mode != "eager" else []
-        pairs = ["in pairs"] if self.pairs else []
+        own = ["in pairs"] * self.pairs + ["own depthwise gradients"] * self.depthwise
         threads = [f"{self.threads} thread{'s' * (self.threads > 1)}"] if self.threads else []
-        return ", ".join([*mode, self.precision, self.layout, *pairs, *threads])
+        return ", ".join([*mode, self.precision, self.layout, *own, *threads])
 
     @property
     def is_for_gpu(self) -> bool:
@@ -68,6 +70,13 @@ class Plan(Struct, frozen=True, kw_only=True):
     @property
     def memory_format(self) -> torch.memory_format:
         return torch.channels_last if self.layout == "channels_last" else torch.contiguous_format
+
+    def rewrite(self, network: nn.Module) -> None:
+        """Let a network on the CPU compute some of its layers in another way. Its parameters and their names stay."""
+        if self.pairs:
+            in_pairs(network)
+        if self.depthwise:
+            with_own_gradients(network)
 
     def autocast(self, device: str) -> AbstractContextManager[None]:
         """The context in which a network computes its scores on a device of this type."""
@@ -108,14 +117,11 @@ def cpu_plan(network: nn.Module, recipe: Recipe, remembered: Path | None = None)
 
 def cpu_ways(network: nn.Module, recipe: Recipe, threads: int) -> list[Plan]:
     """The plans to try on the CPU."""
-    ways = [(layout, False) for layout in LAYOUTS]
-    if has_pairs(network):
-        ways.append(("channels_last", True))
-    return [
-        Plan(precision=precision, layout=layout, pairs=pairs, threads=threads)
-        for precision in cpu_precisions(recipe)
-        for layout, pairs in ways
-    ]
+    ways: list[dict[str, Any]] = [{"layout": layout} for layout in LAYOUTS]
+    own = {"pairs": has_pairs(network), "depthwise": has_depthwise(network)}
+    if any(own.values()):
+        ways.append({"layout": "channels_last", **own})
+    return [Plan(precision=precision, threads=threads, **way) for precision in cpu_precisions(recipe) for way in ways]
 
 
 def cpu_precisions(recipe: Recipe) -> list[Precision]:
@@ -133,11 +139,12 @@ def cpu_precisions(recipe: Recipe) -> list[Precision]:
 def fastest(plans: list[Plan], network: nn.Module, batch: int, patience: float = 2.0) -> Plan:
     """The plan with which this network trains fastest on the CPU, tried on copies of it.
 
-    A step of a few images tells which plans are close to the best, unless it is short. Those take turns with whole
-    batches until `patience` seconds are over, at least twice each, and the best time of each counts: whatever else the
+    A step of a few images tells which plans are close to the best, unless it is short. Those take turns with half a
+    batch until `patience` seconds are over, at least twice each, and the best time of each counts: whatever else the
     machine does meets all.
     """
     few = min(batch, FEW)
+    many = max(few, batch // 2)  # more, and a plan that is not chosen may need more memory than the training
     seconds = {plan: min(_turn(plan, network, few)) for plan in plans}
     best = min(_cost(plan, seconds[plan]) for plan in plans)
     close = [plan for plan in plans if seconds[plan] <= SHORT or _cost(plan, seconds[plan]) <= CLOSE * best]
@@ -146,7 +153,7 @@ def fastest(plans: list[Plan], network: nn.Module, batch: int, patience: float =
     laps: dict[Plan, list[float]] = {plan: [] for plan in close}
     while len(laps[close[0]]) < 4 or sum(map(sum, laps.values())) < patience:
         for plan in close:
-            laps[plan] += _turn(plan, network, batch)
+            laps[plan] += _turn(plan, network, many)
     return min(close, key=lambda plan: _cost(plan, min(laps[plan])))
 
 
@@ -168,8 +175,7 @@ def _cost(plan: Plan, seconds: float) -> float:
 def _trial(plan: Plan, network: nn.Module, batch: int) -> float:
     """Seconds of one step, forward and backward, on a copy of the network."""
     twin = copy.deepcopy(network).to(memory_format=plan.memory_format).train()
-    if plan.pairs:
-        in_pairs(twin)
+    plan.rewrite(twin)
     generator = torch.Generator().manual_seed(0)
     # Noise, because pooling takes longer where it cannot guess which value is the largest.
     images = torch.randn(batch, 3, 32, 32, generator=generator).to(memory_format=plan.memory_format)

@@ -76,12 +76,12 @@ def test_less_precision_must_pay(monkeypatch: pytest.MonkeyPatch) -> None:
     assert chosen(monkeypatch, {**full, ("bf16", "contiguous"): 0.5, ("bf16", "channels_last"): 0.6}) == ("bf16", co)
 
 
-def test_whole_batches_are_tried_of_those_that_come_close(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_half_a_batch_is_tried_of_those_that_come_close(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[tuple[str, int]] = []
 
     def trial(one: Plan, network: nn.Module, batch: int) -> float:
         made.append((one.layout, batch))
-        return {("contiguous", 32): 1.0, ("contiguous", 128): 4.0, ("channels_last", 32): few}.get(
+        return {("contiguous", 32): 1.0, ("contiguous", 64): 4.0, ("channels_last", 32): few}.get(
             (one.layout, batch), 3.0
         )
 
@@ -89,7 +89,7 @@ def test_whole_batches_are_tried_of_those_that_come_close(monkeypatch: pytest.Mo
     ways = [Plan(), Plan(layout="channels_last")]
     few = 1.1
     assert fastest(ways, Net(), 128).layout == "channels_last"  # which is slower only with a few
-    assert [batch for _, batch in made] == [32] * 4 + [128] * 8  # two turns each: one to warm up, and one more
+    assert [batch for _, batch in made] == [32] * 4 + [64] * 8  # two turns each: one to warm up, and one more
     made.clear()
     few = 1.5
     assert fastest(ways, Net(), 128).layout == "contiguous"
@@ -107,12 +107,12 @@ def test_plans_take_turns_and_what_one_used_is_given_back_before_the_next(monkey
     monkeypatch.setattr(plan, "_trial", trial)
     fastest([Plan(), Plan(layout="channels_last")], Net(), 128)
     few = ["back", *["contiguous 32"] * 2, "back", *["channels_last 32"] * 2]
-    whole = ["back", *["contiguous 128"] * 2, "back", *["channels_last 128"] * 2]
-    assert done == few + whole * 2
+    half = ["back", *["contiguous 64"] * 2, "back", *["channels_last 64"] * 2]
+    assert done == few + half * 2
 
 
-def test_whole_batches_are_tried_of_all_when_a_few_images_take_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    laps = {("contiguous", 32): 0.005, ("contiguous", 128): 0.04, ("channels_last", 32): 0.015}
+def test_half_a_batch_is_tried_of_all_when_a_few_images_take_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    laps = {("contiguous", 32): 0.005, ("contiguous", 64): 0.04, ("channels_last", 32): 0.015}
     monkeypatch.setattr(plan, "_trial", lambda one, network, batch: laps.get((one.layout, batch), 0.03))
     assert fastest([Plan(), Plan(layout="channels_last")], Net(), 128, patience=0).layout == "channels_last"
 
@@ -183,3 +183,4 @@ def test_a_plan_comes_back_from_a_checkpoint_and_an_older_one_too() -> None:
         there.in_words() == "graph, fp16, channels_last" and Plan(threads=1).in_words() == "fp32, contiguous, 1 thread"
     )
     assert Plan(layout="channels_last", pairs=True, threads=2).in_words() == "fp32, channels_last, in pairs, 2 threads"
+    assert Plan(depthwise=True, threads=2).in_words() == "fp32, contiguous, own depthwise gradients, 2 threads"
