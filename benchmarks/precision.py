@@ -41,7 +41,8 @@ def main() -> None:
     parser.add_argument("--data", default="synthetic")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--precision", choices=["bf16", "fp16"], default="bf16")
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, default=3, help="how many")
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--train-limit", type=int, default=10_000)
     options = parser.parse_args()
@@ -56,7 +57,7 @@ def main() -> None:
     data = load(source, options.train_limit).to(device)
     keep_freed_memory()
     found: dict[str, list[tuple[float, float]]] = {"fp32": [], options.precision: []}
-    for seed in range(options.seeds):
+    for seed in range(options.first_seed, options.first_seed + options.seeds):
         for precision, pairs in found.items():
             recipe = Recipe(epochs=options.epochs, train_limit=options.train_limit, precision=precision)
             best, last, plan = accuracies(options.model, seed, recipe, data, device)

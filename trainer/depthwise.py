@@ -3,14 +3,15 @@
 A depthwise convolution looks at every channel by itself: there is little to compute, and yet its gradients can take
 most of a step, for oneDNN, which computes them on a CPU, has a fast program only for some. Without one are
 
-- the gradient of the images in bfloat16, where the kernel moves on by more than one place: up to fifty times as slow as
-  in float32. Here it is computed in float32.
+- the gradient of the images in bfloat16, where the kernel moves on by more than one place: tens of times as slow as in
+  float32. Here it is computed in float32.
 - the gradient of kernels with more than three columns, or larger than the image. Here zeros are put around the images
   beforehand, and the gradient is taken of three columns at a time, which are a kernel over images that begin further
   to the right; of so few images that the caches hold them until the last columns.
 - kernels of which several look at the same channel. Here all the first ones are a convolution, and all the second ones.
 
 The gradients are those of the convolution, up to the order in which sums are taken and to rounding.
+benchmarks/depthwise.py shows what it saves.
 """
 
 from __future__ import annotations
@@ -117,7 +118,7 @@ class _Depthwise(torch.autograd.Function):
 
 def _of_images(gradient: Tensor, images: Tensor, kernels: Tensor, stride: Pair, padding: Pair) -> Tensor:
     dtype = torch.float32 if slow_for_images(stride, images.dtype) else images.dtype
-    shape = torch.empty_like(images, dtype=dtype)  # nobody reads what is in it
+    shape = torch.empty_like(images, dtype=dtype)  # this gradient depends on no image: nobody reads what is in it
     found, _, _ = gradients(
         gradient.to(dtype), shape, kernels.to(dtype), stride, padding, (True, False, False), groups=len(kernels)
     )
@@ -128,16 +129,15 @@ def _of_kernels(gradient: Tensor, images: Tensor, kernels: Tensor, stride: Pair,
     if not slow_for_kernels(kernels.shape[2:], images):
         return _only_kernels(gradient, images, kernels, stride, padding)
     total = torch.zeros_like(kernels, dtype=torch.promote_types(kernels.dtype, torch.float32))
-    (above, beside), width = padding, kernels.shape[3]
-    reach = (gradient.shape[3] - 1) * stride[1]  # columns from the first place of a kernel to the last one
+    (above, beside), reach = padding, (gradient.shape[3] - 1) * stride[1]  # columns from the first result to the last
+    blocks = -(-kernels.shape[3] // COLUMNS)  # of which none is a single column, for which it is slow again
     parts = -(-images.nbytes // CACHED)
     for some, of_some in zip(images.chunk(parts), gradient.chunk(parts), strict=True):
-        of_some = channels_last(of_some)
-        padded = channels_last(F.pad(some, (beside, beside, above, above)))
-        for left in range(0, width, COLUMNS):
-            columns = kernels[..., left : left + COLUMNS]
-            met = padded[..., left : left + reach + columns.shape[3]]
-            total[..., left : left + COLUMNS] += _only_kernels(of_some, met, columns, stride, (0, 0))
+        padded, of_some, left = channels_last(F.pad(some, (beside, beside, above, above))), channels_last(of_some), 0
+        for block, of_block in zip(kernels.tensor_split(blocks, dim=3), total.tensor_split(blocks, dim=3), strict=True):
+            right = left + block.shape[3]
+            of_block += _only_kernels(of_some, padded[..., left : reach + right], block, stride, (0, 0))
+            left = right
     return total
 
 
