@@ -1,7 +1,8 @@
 """A process that works on a store and says each line once it is acknowledged.
 
 python -m tests.store.hammer work HOME          add runs and epochs until killed
-python -m tests.store.hammer share HOME TIMES   own the store so many times, a run each, beside others who want it
+python -m tests.store.hammer share HOME TIMES   own the store so many times, a run each, beside others who want it; the
+                                                first time that it is refused is said, too
 """
 
 from __future__ import annotations
@@ -48,6 +49,8 @@ def share(home: Path, times: int) -> None:
         try:
             store = RunStore.open(home)
         except StoreInUse:
+            if not refused:
+                say("refused")
             refused = True
             continue
         with store:
@@ -55,8 +58,6 @@ def share(home: Path, times: int) -> None:
             train(store)
             mark.unlink()
         times -= 1
-    if refused:
-        say("refused")
 
 
 if __name__ == "__main__":

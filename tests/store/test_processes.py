@@ -42,8 +42,11 @@ def test_nothing_acknowledged_is_lost_when_the_owner_is_killed_at_random_moments
 
 
 def test_of_two_processes_one_owns_the_store_and_a_reader_sees_only_whole_runs(home: Path) -> None:
-    times = 15
+    times, owner = 15, RunStore.open(home)
     with hammer("share", home, str(times)) as one, hammer("share", home, str(times)) as other:
+        assert one.stdout and other.stdout
+        assert [said.readline() for said in (one.stdout, other.stdout)] == [b"refused\n"] * 2
+        owner.close()
         seen = 0
         while one.poll() is None or other.poll() is None:
             with RunStore.open(home, write=False) as reader:
@@ -54,9 +57,6 @@ def test_of_two_processes_one_owns_the_store_and_a_reader_sees_only_whole_runs(h
                     assert all(run.epochs_done == 2 for run in runs if run.status == "done")
                     seen = len(runs)
                     reader.refresh()
-        assert one.stdout and other.stdout
-        words = (one.stdout.read() + other.stdout.read()).decode().split("\n")
     assert (one.returncode, other.returncode) == (0, 0)
-    assert "refused" in words
     with RunStore.open(home) as store:
         assert [(run.status, run.epochs_done) for run in store.runs()] == [("done", 2)] * 2 * times
