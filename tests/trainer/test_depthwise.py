@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +11,13 @@ import torch
 from torch import Tensor, nn
 
 import zoo
-from store.records import Epoch, Recipe
-from trainer import checkpoint, depthwise
+from store.records import Recipe
+from tests.trainer.trained import resumed, trained
+from trainer import depthwise
 from trainer.data import load
 from trainer.depthwise import Depthwise, has_depthwise, is_depthwise, with_own_gradients
-from trainer.job import begin
-from trainer.loop import fit
 from trainer.plan import Plan, cpu_ways
 from trainer.source import Source
-from trainer.state import State
 
 LAYERS: list[dict[str, Any]] = [
     {"kernel_size": 3, "padding": 1},
@@ -176,24 +173,12 @@ def test_networks_with_such_layers_are_tried_with_these_gradients_too() -> None:
 def test_a_training_with_them_learns_the_same_and_goes_on_after_a_stop(tmp_path: Path) -> None:
     recipe = Recipe(epochs=2, batch_size=32)
     data = load(Source("synthetic"), train_limit=96, test_limit=40)
-    cpu = torch.device("cpu")
     apart, own = (Plan(layout="channels_last", threads=1, depthwise=depthwise) for depthwise in (False, True))
-
-    def trained(plan: Plan, epochs: int, checkpointed: bool = False) -> tuple[State, list[Epoch]]:
-        state, engine = begin("mobilenetv3_small", 0, recipe, data, cpu, plan)
-        if checkpointed:
-            content, _ = checkpoint.newest(tmp_path)
-            assert content and checkpoint.plan_of(content) == plan
-            checkpoint.restore(content, state)
-        assert any(isinstance(one, Depthwise) for one in state.network.modules()) == plan.depthwise
-        done = (news for news in fit(state, data, recipe, 0, engine) if isinstance(news, Epoch))
-        return state, list(islice(done, epochs))
-
-    _, theirs = trained(apart, 2)
-    whole, ours = trained(own, 2)
+    plain, theirs = trained("mobilenetv3_small", recipe, data, apart, 2)
+    whole, ours = trained("mobilenetv3_small", recipe, data, own, 2)
+    for state, replaced in ((plain, False), (whole, True)):
+        assert any(isinstance(one, Depthwise) for one in state.network.modules()) == replaced
     for a, b in zip(theirs, ours, strict=True):
         assert a.train_loss == pytest.approx(b.train_loss, rel=1e-3)
-    half, _ = trained(own, 1)
-    checkpoint.save(tmp_path, half, own)
-    resumed, _ = trained(own, 1, checkpointed=True)
-    assert all(map(torch.equal, resumed.network.parameters(), whole.network.parameters()))
+    again = resumed("mobilenetv3_small", recipe, data, own, tmp_path)
+    assert all(map(torch.equal, again.network.parameters(), whole.network.parameters()))

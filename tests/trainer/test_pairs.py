@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections import OrderedDict
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +13,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import zoo
-from store.records import Epoch, Recipe
-from trainer import checkpoint
+from store.records import Recipe
+from tests.trainer.trained import resumed, trained
 from trainer.data import load
-from trainer.job import begin
-from trainer.loop import fit
 from trainer.pairs import FromFew, ToFew, has_pairs, in_pairs, kind_of
 from trainer.plan import Plan, cpu_ways
 from trainer.source import Source
-from trainer.state import State
 
 
 class Net(nn.Module):
@@ -210,29 +206,16 @@ def test_lenet_is_the_one_of_the_table_that_is_tried_in_pairs() -> None:
 def test_a_training_in_pairs_learns_the_same_and_goes_on_after_a_stop(tmp_path: Path) -> None:
     recipe = Recipe(epochs=2, batch_size=32, average=0.9)
     data = load(Source("synthetic"), train_limit=160, test_limit=40)
-    cpu = torch.device("cpu")
     apart, pairs = (Plan(layout="channels_last", threads=1, pairs=pairs) for pairs in (False, True))
-
-    def trained(plan: Plan, epochs: int, checkpointed: bool = False) -> tuple[State, list[Epoch]]:
-        state, engine = begin("lenet", 0, recipe, data, cpu, plan)
-        if checkpointed:
-            content, _ = checkpoint.newest(tmp_path)
-            assert content and checkpoint.plan_of(content) == plan
-            checkpoint.restore(content, state)
+    plain, theirs = trained("lenet", recipe, data, apart, 2)
+    whole, ours = trained("lenet", recipe, data, pairs, 2)
+    for state, kinds in ((plain, [nn.Sequential] * 2), (whole, [ToFew, FromFew])):
         assert state.average
         networks: list[Any] = [state.network, state.average.network]
-        kinds = [ToFew, FromFew] if plan.pairs else [nn.Sequential] * 2
         assert all(list(map(type, net.stages)) == kinds for net in networks)
-        done = (news for news in fit(state, data, recipe, 0, engine) if isinstance(news, Epoch))
-        return state, list(islice(done, epochs))
-
-    plain, theirs = trained(apart, 2)
-    whole, ours = trained(pairs, 2)
     for a, b in zip(theirs, ours, strict=True):
         assert a.train_loss == pytest.approx(b.train_loss, rel=1e-4)
     for one, other in zip(plain.network.parameters(), whole.network.parameters(), strict=True):
         assert torch.allclose(one, other, rtol=0, atol=1e-4)
-    half, _ = trained(pairs, 1)
-    checkpoint.save(tmp_path, half, pairs)
-    resumed, _ = trained(pairs, 1, checkpointed=True)
-    assert all(map(torch.equal, resumed.network.parameters(), whole.network.parameters()))
+    again = resumed("lenet", recipe, data, pairs, tmp_path)
+    assert all(map(torch.equal, again.network.parameters(), whole.network.parameters()))
