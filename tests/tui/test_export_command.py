@@ -149,6 +149,8 @@ def test_weights_come_with_card_and_graph_and_are_evaluated_from_the_file(home: 
     assert (of_run["dataset"], of_run["images"], of_run["run"], of_file["run"]) == ("synthetic", 300, "dddd", None)
     text = invoke(home, "eval", "dddd", "--limit", "300").stdout
     assert "synthetic data, not CIFAR-10" in text and "stripes" in text and " ms for one image" in text
+    row = next(line for line in text.splitlines() if line.startswith("stripes"))
+    assert row.split()[2:] == [str(images or "·") for images in of_run["confusion"][of_run["classes"].index("stripes")]]
 
 
 def test_a_missing_extra_is_named_before_anything_is_written(

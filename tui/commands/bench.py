@@ -91,7 +91,7 @@ def show(done: list[Comparison], rounds: int) -> None:
             f"{median(one.plain, 'epoch_seconds'):,.1f} s",
             one.ours[-1].plan,
         )
-    print_table(table)
+    print_table(table, ("PLAN", "EPOCH, OURS", "PLAIN", "TRAIN, OURS", "TEST"))
     epoch = "was run whole" if done[0].ours[0].whole else "is computed from the speeds of training and evaluation"
     click.echo(
         "Times as fast as the plain loop: median of the rounds, least and most. MEMORY: ours as a part of the plain "

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
+from rich.text import Text
 
 from store.records import Run
 from tui import words
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from trainer.evaluate import Evaluation
     from trainer.weights import Which
 
-SHORT = 5  # letters of a class above its column
+SHORT = 4  # letters of a class above its column, with which the table is 80 cells wide
 
 
 @click.command()
@@ -98,7 +99,7 @@ def show(given: Chosen, which: str, found: Evaluation) -> None:
     headings = [name[:SHORT] for name in found.classes]
     table = table_of("CLASS", "ACCURACY", *headings, right=("ACCURACY", *headings))
     for label, (name, row) in enumerate(zip(found.classes, found.confusion, strict=True)):
-        cells = [f"[bold]{images}[/]" if place == label else str(images or "·") for place, images in enumerate(row)]
+        cells = [Text(str(images or "·"), "bold" if place == label else "") for place, images in enumerate(row)]
         table.add_row(name, words.percent(found.class_accuracies[label]), *cells)
     print_table(table)
     console.print("A row for each true class, a column for what it was taken for: images.", style="dim")

@@ -33,4 +33,4 @@ def models(as_json: bool) -> None:
             published.gpu if published else words.NOTHING,
             words.duration(published.seconds) if published else words.NOTHING,
         )
-    print_table(table)
+    print_table(table, ("GPU", "TIME", "YEAR", "CONFIG", "MACS"))

@@ -31,4 +31,4 @@ def queue(session: Session, as_json: bool) -> None:
         epochs = f"{run.epochs_done}/{run.recipe.epochs}"
         best = words.percent(run.best_accuracy)
         table.add_row(run.id, run.model, run.status, epochs, best, str(run.seed), run.dataset)
-    print_table(table)
+    print_table(table, ("DATA", "SEED"))

@@ -33,7 +33,7 @@ def results(session: Session, as_json: bool) -> None:
     )  # fmt: skip
     for run in begun:
         table.add_row(*cells(run))
-    print_table(table)
+    print_table(table, ("SIZE", "PARAMETERS", "DEVICE", "CONFIG", "TIME", "PUBLISHED", "LAST", "EPOCHS"), "DIFFERS IN")
 
 
 def cells(run: Run) -> list[str]:
