@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -99,3 +100,13 @@ def test_what_was_changed_is_told_against_the_preset() -> None:
     assert difference(changed(preset("quick"), {"epochs": "5", "average": "0.998"})) == {"epochs": (20, 5)}
     assert set(difference(Recipe(name="lost", cutout=8))) == {"cutout"}
     assert "name" not in FIELDS
+
+
+def test_the_document_has_every_value_of_every_preset() -> None:
+    lines = (Path(__file__).parents[2] / "docs" / "recipes.md").read_text().splitlines()
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("| ")]
+    names = [name.strip("`") for name in cells[0][2:]]
+    assert names == list(PRESETS)
+    assert {row[0].strip("`"): row[2:] for row in cells[1:]} == {
+        field: [str(getattr(PRESETS[name], field)) for name in names] for field in FIELDS
+    }

@@ -11,18 +11,22 @@ from store.records import Recipe, Run
 from store.runs import RunStore, StoreInUse
 from trainer.lifecycle import new_run
 from trainer.queue import JobQueue
-from trainer.recipes import PRESETS, changed, preset
+from trainer.recipes import FIELDS, PRESETS, changed, expected, preset
 from tui.commands.headless import carry_out, hand_over, require_data, require_device, require_name
 from tui.session import Session
 from zoo import select
 from zoo.own import require_fit
 
+VALUES = "\b\nWhat --set changes:\n" + "\n".join(f"  {field:<15} {expected(field)}" for field in FIELDS)
 
-@click.command()
+
+@click.command(epilog=VALUES)
 @click.argument("models", metavar="MODEL...", nargs=-1, required=True)
 @click.option("--epochs", metavar="N", help="Instead of the recipe's.")
 @click.option("--recipe", "recipe_name", default="published", show_default=True, help=f"One of: {', '.join(PRESETS)}.")
-@click.option("--set", "settings", metavar="KEY=VALUE", multiple=True, help="Change a value of the recipe; repeatable.")
+@click.option(
+    "--set", "settings", metavar="KEY=VALUE", multiple=True, help="Change a value of the recipe, see below. Repeatable."
+)
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="Of initial weights, order and augmentation.  [0]")
 @click.option("--seeds", type=click.IntRange(1, 1000), help="Train N times, with the seeds 0 … N − 1.")
 @click.option("--pin", metavar="DEVICE", help="The only device that may train them, such as cuda:1.  [any of --device]")
