@@ -109,18 +109,17 @@ def normalised(
 
     The order of the operations is that of ToTensor and Normalize, because another order rounds differently.
     """
-    mean, std = _colours(dtype, images.device, images.shape[2:])
-    floats = images.to(dtype, memory_format=torch.channels_last).div_(255).sub_(mean).div_(std)
+    white, mean, std = _colours(dtype, images.device, images.shape[2:])
+    floats = images.to(dtype, memory_format=torch.channels_last).div_(white).sub_(mean).div_(std)
     return floats.contiguous(memory_format=memory_format)
 
 
 @cache
-def _colours(dtype: torch.dtype, device: torch.device, size: torch.Size) -> tuple[Tensor, Tensor]:
-    """MEAN and STD, each (1, 3, H, W): written out for every pixel, as then a CPU treats many numbers at once. Made
-    once: to bring them to a GPU at every batch would make the GPU wait."""
-    mean, std = (torch.tensor(values, dtype=dtype, device=device).view(1, 3, 1, 1) for values in (MEAN, STD))
-    return _channels_last(mean.expand(1, 3, *size)), _channels_last(std.expand(1, 3, *size))
-
-
-def _channels_last(images: Tensor) -> Tensor:
-    return images.contiguous(memory_format=torch.channels_last)
+def _colours(dtype: torch.dtype, device: torch.device, size: torch.Size) -> tuple[Tensor, ...]:
+    """White, MEAN and STD, each (1, 3, H, W): written out for every pixel, as then a CPU treats many numbers at once.
+    White, too, because a GPU does not divide by a number but multiplies by its inverse, which rounds differently.
+    Made once: to bring them to a GPU at every batch would make the GPU wait."""
+    colours = (torch.tensor(values, dtype=dtype, device=device) for values in ((255.0,) * 3, MEAN, STD))
+    return tuple(
+        colour.view(1, 3, 1, 1).expand(1, 3, *size).contiguous(memory_format=torch.channels_last) for colour in colours
+    )

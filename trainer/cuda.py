@@ -5,6 +5,8 @@ asks for, each from PyTorch's notes on CUDA graphs (https://pytorch.org/docs/sta
 
 - a stream that is not the default one. Each thread that trains has its own for all that it does, warming up included;
 - only one capture at a time in a process, and no complaint about what other threads do meanwhile;
+- no graph of a stream may die while younger ones of it live: cuBLAS has one workspace for a stream, which all of them
+  use, and the first that goes gives it back (torch 2.14);
 - nothing that waits for the GPU inside the step.
 """
 
@@ -95,14 +97,19 @@ class Gpu:
         It is kept with the graph, which reads the tensors that only the body holds at the same place every time.
         """
         graph = torch.cuda.CUDAGraph()
+        broken_by: BaseException | None = None
         with CAPTURING, _no_collection():
             try:
                 with torch.cuda.graph(graph, pool=pool, stream=self.stream, capture_error_mode="thread_local"):  # type: ignore[arg-type] # a pool
-                    body()
-            except BaseException:
+                    try:
+                        body()
+                    except BaseException as error:
+                        broken_by = error
+                        raise
+            except BaseException as error:
                 graph.reset()
                 self._renew_generator()
-                raise
+                raise (broken_by or error) from None  # what ends a capture says only that it was broken off
         return Replay(graph, body)
 
     def compile(self, network: nn.Module) -> Callable[[Tensor], Tensor]:

@@ -153,6 +153,7 @@ class GpuEngine(Engine):
             return (time.perf_counter() - began) / steps
 
         with unchanged(state):
+            state.network.train()  # what is not captured asks for it
             self.gpu.finish()
             seconds = mean(3)
             seconds = mean(max(3, min(most, int(patience / seconds))))

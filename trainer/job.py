@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 from msgspec.structs import replace
@@ -63,13 +64,17 @@ class Job:
         aside, and `damaged` is told why."""
         for path, saved in checkpoint.whole(self.folder, damaged):
             try:
-                state, engine = self._begun(device, checkpoint.plan_of(saved))
-                checkpoint.restore(saved, state)
+                return self._gone_on(device, saved)
             except checkpoint.Damaged as error:
                 checkpoint.set_aside(path, error, damaged)
-            else:
-                return state, engine
         return None
+
+    def _gone_on(self, device: torch.device, saved: dict[str, Any]) -> tuple[State, Engine]:
+        """A function of its own, so that nothing holds what a damaged checkpoint was loaded into when the next one is
+        tried: it needs memory, and a graph that dies late takes some that later ones use (trainer/cuda.py)."""
+        state, engine = self._begun(device, checkpoint.plan_of(saved))
+        checkpoint.restore(saved, state)
+        return state, engine
 
     @property
     def epochs(self) -> list[Epoch]:

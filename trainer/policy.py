@@ -121,14 +121,15 @@ def sharpness(images: Tensor, strength: Tensor) -> Tensor:
     """Away from the blurred image, or towards it. The outermost pixels stay."""
     kernel = torch.ones(3, 1, 3, 3, device=images.device)
     kernel[:, :, 1, 1].fill_(5)  # not `= 5`, which a GPU would have to be sent
+    sums = F.conv2d(images.float(), kernel, groups=3)  # whole numbers, which are exact in the TF32 of a GPU, too
     blurred = images.clone()
-    blurred[:, :, 1:-1, 1:-1] = F.conv2d(images.float(), kernel / 13, groups=3).round().to(torch.uint8)
+    blurred[:, :, 1:-1, 1:-1] = (sums / 13).round().to(torch.uint8)
     return blended(images, blurred, strength)
 
 
 def posterise(images: Tensor, strength: Tensor) -> Tensor:
     """Without their last bits."""
-    unit = torch.pow(2, strength.clamp(0, 7)).to(torch.uint8)  # other distortions' strengths come here, too
+    unit = torch.pow(2, strength.clamp(0, 7)).round().to(torch.uint8)  # other distortions' strengths come here, too
     return images // unit * unit
 
 
