@@ -1,11 +1,13 @@
 """Everything that only a GPU can tell, in one command: is it right, and how fast is it?
 
     python benchmarks/gpu.py [--data DIR|synthetic] [--rows PATTERN,...] [--budget 600] [--plain lenet,resnet18,...]
+                             [--compiled PATTERN,...] [--plan graph,fp16,channels_last] [--no-checks]
                              [--output gpu] [--device cuda:0]
 
 First the checks (benchmarks/gpu_checks.py); then, for each row of the published table, the smallest first, the plan
-that is found without compiling and whole epochs with it, evaluation included; then some rows with the plain loop
-(benchmarks/plain.py) on the same card; then, for as long as the budget of seconds lasts, each row's step compiled.
+that is found without compiling, or the given one, and whole epochs with it, evaluation included; then some rows with
+the plain loop (benchmarks/plain.py) on the same card; then, as long as the budget of seconds lasts, each row's step
+compiled.
 "plain ÷ ours" is of whole epochs, "compiled ÷ not" of training steps. What was not reached is "not measured". After
 each row the table so far is written: OUTPUT.md with the card's name, and OUTPUT.json. The exit status is 1 when a check
 fails, or where there is no GPU.
@@ -26,8 +28,10 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import msgspec
 import torch
 from gpu_checks import Pair, begun, checks, news
+from msgspec.structs import replace
 
 from store.records import Epoch, Recipe
 from trainer.bench import Task, peak_memory, plain_command
@@ -45,7 +49,7 @@ from zoo import CARDS
 EPOCHS = 200  # of the published recipe
 WHOLE = 1.5  # seconds of epochs that are measured of each row, three epochs at most
 PLAIN_SECONDS = 8.0  # of the plain loop
-FOR_A_COMPILATION = 60.0  # seconds that must be left to begin another
+COMPILATION = 60.0  # seconds that must be left to begin another
 
 
 @dataclass
@@ -128,6 +132,9 @@ def main() -> int:
     parser.add_argument("--data", default="synthetic")
     parser.add_argument("--rows", default="*", help="ids or patterns of the published table, with commas; 'none'")
     parser.add_argument("--plain", default="lenet,mobilenetv2,resnet18", help="rows to compare with the plain loop")
+    parser.add_argument("--compiled", default="*", help="rows whose steps are compiled, too, as far as the time goes")
+    parser.add_argument("--plan", type=plan_in_words, help="such as graph,fp16,channels_last: nothing is tried out")
+    parser.add_argument("--no-checks", action="store_true", help="measure only")
     parser.add_argument("--budget", type=float, default=600.0, help="seconds, about")
     parser.add_argument("--output", type=Path, default=Path("gpu"))
     parser.add_argument("--device", default="cuda:0")
@@ -160,17 +167,24 @@ def run(options: argparse.Namespace, gpu: Gpu, data: DataSet, until: float) -> i
         command=" ".join(["python", *sys.argv]),
         rows=[Row(id) for id in chosen(options.rows)],
     )
-    failed = run_checks(report, checks(data, gpu))
+    failed = run_checks(report, {} if options.no_checks else checks(data, gpu))
     torch.use_deterministic_algorithms(False)  # which the exact runs among the checks have switched on
     gpu.tidy()
     kept: dict[str, Plan] = {}
-    stages: list[tuple[str, Callable[[Row], None], float]] = [
-        ("epochs", lambda row: kept.update({row.model: measure(row, data, gpu)}), 20.0),
-        ("plain", lambda row: measure_plain(row, options) if row.model in options.plain.split(",") else None, 30.0),
-        ("compiled", lambda row: measure_compiled(row, data, gpu, kept[row.model]), FOR_A_COMPILATION),
+    stages: list[tuple[str, str, Callable[[Row], None], float]] = [
+        ("epochs", "*", lambda row: kept.update({row.model: measure(row, data, gpu, options.plan)}), 20.0),
+        ("plain", options.plain, lambda row: measure_plain(row, options), 30.0),
+        (
+            "compiled",
+            options.compiled,
+            lambda row: measure_compiled(row, data, gpu, kept[row.model]),
+            COMPILATION,
+        ),
     ]
-    for name, stage, needs in stages:
+    for name, models, stage, needs in stages:
         for row in report.rows:
+            if not matches(row.model, models):
+                continue
             if time.monotonic() > until - needs:
                 print(f"{name}: the budget is spent before {row.model}")
                 break
@@ -192,16 +206,27 @@ def run(options: argparse.Namespace, gpu: Gpu, data: DataSet, until: float) -> i
 def chosen(rows: str) -> list[str]:
     """Ids of the published table, the smallest network first."""
     cards = [card for card in CARDS.values() if card.published]
-    cards = [card for card in cards if any(fnmatchcase(card.id, pattern) for pattern in rows.split(","))]
+    cards = [card for card in cards if matches(card.id, rows)]
     return [card.id for card in sorted(cards, key=lambda card: card.macs or 0)]
+
+
+def matches(model: str, patterns: str) -> bool:
+    return any(fnmatchcase(model, pattern) for pattern in patterns.split(","))
+
+
+def plan_in_words(words: str) -> Plan:
+    """`graph,fp16,channels_last` as a plan."""
+    mode, precision, layout = words.split(",")
+    return msgspec.convert({"mode": mode, "precision": precision, "layout": layout}, Plan)
 
 
 def run_checks(report: Report, checks: dict[str, Callable[[], str]]) -> bool:
     """Did one fail?"""
     failed = False
     for name, check in checks.items():
+        began = time.perf_counter()
         try:
-            report.checks[name] = check()
+            report.checks[name] = f"{check()} ({time.perf_counter() - began:.0f} s)"
         except Exception as error:
             failed = True
             report.checks[name] = f"FAILED: {first_line(error)}"
@@ -209,11 +234,11 @@ def run_checks(report: Report, checks: dict[str, Callable[[], str]]) -> bool:
     return failed
 
 
-def measure(row: Row, data: DataSet, gpu: Gpu) -> Plan:
-    """Whole epochs with the plan that is found; so few are planned that compiling is not worth it."""
+def measure(row: Row, data: DataSet, gpu: Gpu, plan: Plan | None) -> Plan:
+    """Whole epochs with this plan, or the one that is found; so few are planned that compiling is not worth it."""
     recipe = Recipe(epochs=3)
     began = time.perf_counter()
-    pair: Pair = begun(row.model, recipe, data, gpu, None)
+    pair: Pair = begun(row.model, recipe, data, gpu, plan and replace(plan, card=gpu.facts().name))
     row.preparing, row.plan = time.perf_counter() - began, pair[1].plan.in_words()
     row.remarks += pair[1].remarks
     epochs: list[Epoch] = []
