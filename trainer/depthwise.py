@@ -1,7 +1,11 @@
-"""Depthwise convolutions whose gradients are not left to torch where torch is slow.
+"""Depthwise convolutions that are not left to torch where torch is slow.
 
-A depthwise convolution looks at every channel by itself: there is little to compute, and yet its gradients can take
-most of a step, for oneDNN, which computes them on a CPU, has a fast program only for some. Without one are
+A depthwise convolution looks at every channel by itself: there is little to compute, and yet it can take most of a
+step, for the libraries that compute it have fast programs only for some. cuDNN, on a GPU, has none for a 5×5 kernel
+over images of 2×2, as MobileNet V3 has them: it goes channel by channel, 1,152 calls in a step. But all such a kernel's
+outer ring ever meets is the zeros around the images; without it, it is a 3×3 kernel, for which there is one.
+
+On a CPU oneDNN computes the gradients. Without a fast program are
 
 - the gradient of the images in bfloat16, where the kernel moves on by more than one place: tens of times as slow as in
   float32. Here it is computed in float32.
@@ -10,8 +14,8 @@ most of a step, for oneDNN, which computes them on a CPU, has a fast program onl
   to the right; of so few images that the caches hold them until the last columns.
 - kernels of which several look at the same channel. Here all the first ones are a convolution, and all the second ones.
 
-The gradients are those of the convolution, up to the order in which sums are taken and to rounding.
-benchmarks/depthwise.py shows what it saves.
+All of it is the convolution and its gradients, up to the order in which sums are taken and to rounding.
+benchmarks/depthwise.py shows what it saves on a CPU.
 """
 
 from __future__ import annotations
@@ -38,21 +42,37 @@ class Depthwise(nn.Conv2d):
         self.weight, self.bias = like.weight, like.bias
 
     def forward(self, images: Tensor) -> Tensor:
+        weight, padding = self._meeting(images)
+        if images.device.type != "cpu":
+            return F.conv2d(images, weight, self.bias, self.stride, padding, groups=self.groups)
         if self.out_channels == self.in_channels:
-            return self._convolved(images, self.weight, self.bias)
+            return self._on_cpu(images, weight, self.bias, padding)
         each = self.out_channels // self.in_channels  # kernels that look at one channel: a first one, a second one …
         parts = []
         for number in range(each):
             bias = None if self.bias is None else self.bias[number::each]
-            parts.append(self._convolved(images, self.weight[number::each], bias).permute(0, 2, 3, 1))
+            parts.append(self._on_cpu(images, weight[number::each], bias, padding).permute(0, 2, 3, 1))
         return torch.stack(parts, dim=4).flatten(3).permute(0, 3, 1, 2)
 
-    def _convolved(self, images: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    def _meeting(self, images: Tensor) -> tuple[Tensor, Pair]:
+        """The kernels without the rows and columns that meet only the zeros around images of this size, and how many
+        zeros are then around them."""
+        weight, padding = self.weight, list[int]()
+        for dim, size in enumerate(images.shape[2:], start=2):
+            long, zeros, stride = weight.shape[dim], int(self.padding[dim - 2]), self.stride[dim - 2]
+            last = (size + 2 * zeros - long) // stride * stride  # where the kernel lies at last
+            outside = min(max(0, zeros - last), max(0, long - zeros - size))  # as many at both ends
+            if outside:
+                weight = weight.narrow(dim, outside, long - 2 * outside)
+            padding.append(zeros - outside)
+        return weight, tuple(padding)
+
+    def _on_cpu(self, images: Tensor, weight: Tensor, bias: Tensor | None, padding: Pair) -> Tensor:
         dtype = computed_in(images)
-        if slow_for_images(self.stride, dtype) or slow_for_kernels(self.kernel_size, images):
-            convolved: Tensor = _Depthwise.apply(images, weight, bias, self.stride, self.padding, dtype)
+        if slow_for_images(self.stride, dtype) or slow_for_kernels(weight.shape[2:], images):
+            convolved: Tensor = _Depthwise.apply(images, weight, bias, self.stride, padding, dtype)
             return convolved
-        return F.conv2d(images, weight, bias, self.stride, self.padding, groups=len(weight))
+        return F.conv2d(images, weight, bias, self.stride, padding, groups=len(weight))
 
 
 def slow_for_images(stride: Pair, dtype: torch.dtype) -> bool:
@@ -82,7 +102,7 @@ def has_depthwise(network: nn.Module) -> bool:
     return any(is_depthwise(layer) for name, layer in network.named_modules() if name)
 
 
-def with_own_gradients(network: nn.Module) -> None:
+def with_own_depthwise(network: nn.Module) -> None:
     """Replace these layers of a network: the same parameters, under the same names."""
     for name, layer in list(network.named_modules()):
         if name and isinstance(layer, nn.Conv2d) and is_depthwise(layer):

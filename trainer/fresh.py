@@ -16,12 +16,13 @@ from trainer.state import State, Tally
 
 
 def fresh_state(network: nn.Module, recipe: Recipe, data: DataSet, plan: Plan) -> State:
-    """The state of a network that has learned nothing yet and lies where it will train, in the plan's layout.
+    """The state of a network that has learned nothing yet and lies where it will train, computed as the plan says.
 
     On a GPU the rates that change from step to step are tensors there, in every mode: so that a captured step can read
     them, and so that a run has the same bits whether its steps were captured or not.
     """
     network.to(memory_format=plan.memory_format)
+    plan.rewrite(network)
     like = next(network.parameters())
     average = Average(network, recipe.average) if recipe.average else None
     if average and plan.is_for_gpu:

@@ -140,7 +140,6 @@ def begin(
 def begin_on_cpu(network: nn.Module, recipe: Recipe, data: DataSet, plan: Plan) -> tuple[State, Engine]:
     engine = Engine(torch.device("cpu"), plan, recipe.exact)
     engine.begin()
-    plan.rewrite(network)
     return fresh_state(network, recipe, data, plan), engine
 
 

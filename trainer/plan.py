@@ -24,7 +24,7 @@ from torch.nn import functional as F
 
 from store import files
 from store.records import Recipe
-from trainer.depthwise import has_depthwise, with_own_gradients
+from trainer.depthwise import has_depthwise, with_own_depthwise
 from trainer.device import cpu_threads, give_back_memory
 from trainer.drawing import drawing_from
 from trainer.pairs import has_pairs, in_pairs
@@ -48,7 +48,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     precision: Precision = "fp32"  # of convolutions and matrix products; weights stay fp32
     layout: Layout = "contiguous"  # in memory: (N, C, H, W) or (N, H, W, C)
     pairs: bool = False  # on the CPU: convolutions to and from few channels two columns at a time
-    depthwise: bool = False  # on the CPU: gradients of depthwise convolutions by our own ways
+    depthwise: bool = False  # on the CPU: gradients of depthwise convolutions by our own ways, which a GPU always goes
     threads: int | None = None  # on the CPU; of a run that is not exact, the most. None: the plan is for a GPU
     card: str = ""  # the GPU that it was chosen on
 
@@ -72,11 +72,11 @@ class Plan(Struct, frozen=True, kw_only=True):
         return torch.channels_last if self.layout == "channels_last" else torch.contiguous_format
 
     def rewrite(self, network: nn.Module) -> None:
-        """Let a network on the CPU compute some of its layers in another way. Its parameters and their names stay."""
+        """Let a network compute some of its layers in another way. Its parameters and their names stay."""
         if self.pairs:
             in_pairs(network)
-        if self.depthwise:
-            with_own_gradients(network)
+        if self.depthwise or self.is_for_gpu:
+            with_own_depthwise(network)
 
     def autocast(self, device: str) -> AbstractContextManager[None]:
         """The context in which a network computes its scores on a device of this type."""

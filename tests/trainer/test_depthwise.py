@@ -15,7 +15,8 @@ from store.records import Recipe
 from tests.trainer.trained import resumed, trained
 from trainer import depthwise
 from trainer.data import load
-from trainer.depthwise import Depthwise, has_depthwise, is_depthwise, with_own_gradients
+from trainer.depthwise import Depthwise, has_depthwise, is_depthwise, with_own_depthwise
+from trainer.fresh import fresh_state
 from trainer.plan import Plan, cpu_ways
 from trainer.source import Source
 
@@ -44,7 +45,7 @@ def layer(kernel_size: Any = 3, each: int = 1, channels: int = 4, size: int = 8,
 def both(one: nn.Module) -> tuple[Any, Any]:
     """A network as it stands, and with gradients of our own."""
     ours = copy.deepcopy(one)
-    with_own_gradients(ours)
+    with_own_depthwise(ours)
     return one, ours
 
 
@@ -125,12 +126,42 @@ def test_gradients_that_nobody_asks_for_are_not_computed() -> None:
     assert own.weight.grad is not None
 
 
+@pytest.mark.parametrize(
+    ("size", "kernel", "padding", "stride", "met", "zeros"),
+    [
+        (2, 5, 2, 1, 3, 1),  # MobileNet V3's last ones
+        (4, 5, 2, 1, 5, 2),
+        (4, 5, 2, 2, 5, 2),
+        (1, 3, 1, 1, 1, 0),
+        (2, 7, 3, 1, 3, 1),
+        (1, 5, 2, 2, 1, 0),
+        (3, 7, 4, 1, 7, 4),  # more zeros than a kernel needs: all of it meets the images somewhere
+    ],
+)
+def test_what_of_a_kernel_only_meets_zeros_is_left_out(
+    size: int, kernel: int, padding: int, stride: int, met: int, zeros: int
+) -> None:
+    one = layer(kernel_size=kernel, padding=padding, stride=stride)
+    ours, images = Depthwise(copy.deepcopy(one)), torch.randn(2, 4, size, size)
+    weight, around = ours._meeting(images)
+    assert (tuple(weight.shape[2:]), around) == ((met, met), (zeros, zeros))
+    assert torch.allclose(ours(images), one(images), atol=1e-6)
+    for plain, own in zip(results(one, images), results(ours, images), strict=True):
+        assert torch.allclose(plain, own, atol=1e-5)
+
+
+def test_on_a_gpu_they_are_always_computed_so() -> None:
+    data = load(Source("synthetic"), train_limit=8, test_limit=8)
+    state = fresh_state(zoo.build("mobilenetv3_small"), Recipe(), data, Plan(mode="graph"))
+    assert any(isinstance(one, Depthwise) for one in state.network.modules())
+
+
 def test_the_parameters_stay_what_they_are_and_nothing_is_drawn() -> None:
     net: Any = nn.Sequential(nn.Conv2d(3, 4, 1), nn.Sequential(layer(bias=False), layer(each=2)))
     names, parameters = list(net.state_dict()), list(net.parameters())
     net.eval()
     drawn = torch.get_rng_state()
-    with_own_gradients(net)
+    with_own_depthwise(net)
     assert torch.equal(torch.get_rng_state(), drawn)
     assert list(net.state_dict()) == names
     assert all(one is other for one, other in zip(net.parameters(), parameters, strict=True))
