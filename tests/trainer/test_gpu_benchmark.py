@@ -12,6 +12,7 @@ from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 import torch
@@ -19,6 +20,7 @@ import torch
 from tests.trainer.fake_gpu import H100, FakeGpu
 from trainer import bench
 from trainer.data import DataSet, load
+from trainer.plan import Plan
 from trainer.source import Source
 from zoo import CARDS
 
@@ -44,6 +46,12 @@ def benchmark(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     torch.use_deterministic_algorithms(deterministic)
 
 
+def asked(folder: Path, **options: Any) -> Namespace:
+    """What the command line is parsed to."""
+    usual = {"plain": "", "compiled": "*", "plan": None, "no_checks": False, "device": "cpu", "data": "synthetic"}
+    return Namespace(rows="lenet", output=folder / "out", **usual | options)
+
+
 def test_without_a_gpu_it_says_so_in_a_line(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, str(ROOT / "benchmarks" / "gpu.py")],
@@ -57,13 +65,13 @@ def test_without_a_gpu_it_says_so_in_a_line(tmp_path: Path) -> None:
 
 
 def test_it_checks_and_measures_and_writes_both_files(benchmark: ModuleType, data: DataSet, tmp_path: Path) -> None:
-    options = Namespace(rows="lenet", plain="", output=tmp_path / "out", device="cpu", data="synthetic")
+    options = asked(tmp_path)
     assert benchmark.run(options, OLD, data, time.monotonic() + 1e6) == 1  # "nothing waits" needs a GPU
     report = json.loads((tmp_path / "out.json").read_text())
     assert report["card"] == "NVIDIA H100" and [row["model"] for row in report["rows"]] == ["lenet"]
     said = report["checks"]
     assert [name for name, words in said.items() if "FAILED" in words] == ["nothing waits"]
-    assert said["a replayed step is the plain step"].endswith("every bit")
+    assert "every bit" in said["a replayed step is the plain step"]
     (row,) = report["rows"]
     assert (
         row["epoch"]
@@ -79,9 +87,22 @@ def test_what_the_budget_does_not_reach_is_not_measured(
     benchmark: ModuleType, data: DataSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(benchmark, "checks", lambda data, gpu: {"good": lambda: "yes"})
-    options = Namespace(rows="lenet", plain="", output=tmp_path / "out", device="cpu", data="synthetic")
+    options = asked(tmp_path)
     assert benchmark.run(options, OLD, data, time.monotonic()) == 0
     assert "0 of 1 rows measured" in (tmp_path / "out.md").read_text()
+
+
+def test_a_plan_that_is_given_is_not_looked_for_and_only_the_rows_asked_for_are_compiled(
+    benchmark: ModuleType, data: DataSet, tmp_path: Path
+) -> None:
+    plan = benchmark.plan_in_words("graph,fp32,channels_last")
+    assert plan == Plan(mode="graph", precision="fp32", layout="channels_last")
+    options = asked(tmp_path, plan=plan, no_checks=True, compiled="vgg*")
+    assert benchmark.run(options, OLD, data, time.monotonic() + 1e6) == 0
+    report = json.loads((tmp_path / "out.json").read_text())
+    (row,) = report["rows"]
+    assert report["checks"] == {} and row["plan"] == "graph, fp32, channels_last"
+    assert row["epoch"] and row["step"] and row["step_compiled"] is None
 
 
 def test_the_smallest_rows_come_first_and_there_are_36(benchmark: ModuleType) -> None:
