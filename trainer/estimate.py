@@ -1,8 +1,8 @@
 """How long a training will take here: from own runs on the same device, else from those of other networks.
 
 A network that has trained here is known by the seconds of its epochs. One that has not is guessed from its MACs and
-activations, and from how fast networks that have got through theirs, those of a similar size above all: small ones do
-not fill a device. That is rough, and marked as a guess wherever it is shown.
+activations, and from how fast networks that have got through theirs, those of a similar size above all. That is rough,
+and marked as a guess wherever it is shown.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from statistics import fmean
 
 from store.records import Recipe, Run
 from zoo import CARDS
 
 TRAIN_IMAGES, TEST_IMAGES = 50_000, 10_000
-MACS_PER_BYTE = 60  # the work in whose time a byte of activations is written and read again; see `cost_of`
 TEST_COST = 1 / 3  # of an image that is only tested, beside one that is trained: forward, without backward
 
 
@@ -42,15 +42,18 @@ class Paces:
         """An epoch of this network with this recipe; None where nothing comparable was ever trained here."""
         if model in self._runs:
             return Estimate(self._seconds(model, recipe), measured=True)
-        work = cost_of(model)
-        known = {other: cost_of(other) for other in self._runs if cost_of(other)}
-        if not work or not known:
+        # From each network that is known one guess. Of their logarithms the mean, in which a network twice as far away
+        # (in the logarithm of its cost) counts a quarter.
+        guesses, weights = list[float](), list[float]()
+        for other, runs in self._runs.items():
+            on_gpu = not runs[-1].device.startswith("CPU")
+            mine, its = cost_of(model, on_gpu), cost_of(other, on_gpu)
+            if mine and its:
+                guesses.append(math.log(self._seconds(other, recipe) * mine / its))
+                weights.append(1 / (math.log(mine / its) ** 2 + 0.01))
+        if not guesses:
             return None
-        # The mean of log(seconds per MAC), where a network twice as far away (in log MACs) counts a quarter.
-        weights = {other: 1 / (math.log(known[other] / work) ** 2 + 0.01) for other in known}
-        costs = {other: math.log(self._seconds(other, recipe) / known[other]) for other in known}
-        cost = sum(weights[other] * costs[other] for other in known) / sum(weights.values())
-        return Estimate(work * math.exp(cost), measured=False)
+        return Estimate(math.exp(fmean(guesses, weights)), measured=False)
 
     def run(self, model: str, recipe: Recipe, epochs_done: int = 0) -> Estimate | None:
         """All epochs that are still to come."""
@@ -74,15 +77,20 @@ def load(recipe: Recipe) -> float:
 
 def speed_settings(recipe: Recipe) -> tuple[object, ...]:
     """The settings that decide how fast a step is."""
-    return recipe.batch_size, recipe.precision, recipe.exact
+    return recipe.batch_size, recipe.precision, recipe.exact, recipe.policy, recipe.test_flip
 
 
-def cost_of(model: str) -> int:
-    """What a trained image costs, in MACs: those of the network, and the time in which its activations are moved; 0
-    where neither is known.
+def cost_of(model: str, on_gpu: bool) -> int:
+    """What a trained image costs, in MACs: those of the network, the time in which its activations are moved, and what
+    no step is too small for; 0 where neither MACs nor activations are known.
 
-    Guessed from the published time of VGG-16, 25 of the 26 published times of an RTX 3060 are met within a factor of
-    three, and 13 by MACs alone.
+    The constants were fitted, and benchmarks/guesses.py tells how well. On a CPU every network of the catalogue is
+    guessed from LeNet alone within a factor of 1.8, and 95% of all guesses from one network to another within a factor
+    of 2. On GPUs, which LeNet does not fill: 94% within a factor of 3 on an RTX 3060 (its published times), 86% on an
+    H100 (docs/gpu.md).
     """
     card = CARDS.get(model)
-    return (card.macs or 0) + MACS_PER_BYTE * (card.activations or 0) if card else 0
+    if card is None or not (card.macs or card.activations):
+        return 0
+    moved, least = (100, 100_000_000) if on_gpu else (60, 3_000_000)
+    return (card.macs or 0) + moved * (card.activations or 0) + least

@@ -20,7 +20,7 @@ from statistics import fmean
 from msgspec.structs import replace
 
 from store.records import Run
-from trainer.device import in_words, is_meant
+from trainer.device import in_words, is_cpu, is_meant
 from trainer.estimate import Paces, cost_of, load
 
 Length = Callable[[Run], float]
@@ -91,6 +91,7 @@ class Lengths:
         by_words = {one: Paces(runs, one) for one in set(words.values())}
         self._paces = {device: by_words[one] for device, one in words.items()}
         self._anywhere = Paces(runs, None)
+        self._on_gpu = not all(map(is_cpu, devices))
 
     def __call__(self, run: Run) -> float:
         """Seconds that are left: on the device that it is pinned to, else the mean of all that can be told. Where
@@ -101,7 +102,7 @@ class Lengths:
             told = [one.run(run.model, run.recipe, run.epochs_done) for one in paces]
             if seconds := [estimate.seconds for estimate in told if estimate is not None]:
                 return fmean(seconds)
-        work = cost_of(run.model) * TRAIN_COST * load(run.recipe) * (run.recipe.epochs - run.epochs_done)
+        work = cost_of(run.model, self._on_gpu) * TRAIN_COST * load(run.recipe) * (run.recipe.epochs - run.epochs_done)
         return work / NOMINAL if work else float("inf")
 
 
