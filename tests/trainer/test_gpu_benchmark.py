@@ -105,6 +105,19 @@ def test_a_plan_that_is_given_is_not_looked_for_and_only_the_rows_asked_for_are_
     assert row["epoch"] and row["step"] and row["step_compiled"] is None
 
 
+def test_ways_of_computing_a_step_stand_beside_the_first(
+    benchmark: ModuleType, data: DataSet, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tried = importlib.import_module("gpu_tried")
+    gpu = FakeGpu(fails={"graph": RuntimeError("operation not permitted when stream is capturing")})
+    tried.compare(["lenet"], ["no graph", "contiguous", "fp32"], data, gpu, time.monotonic() + 1e6)
+    first, *others = capsys.readouterr().out.splitlines()
+    assert "lenet" in first and " 1.00× " in first
+    assert all("graph: operation not permitted" in line for line in others) and len(others) == 2
+    tried.compare(["lenet"], ["no graph"], data, gpu, time.monotonic() - 1)
+    assert capsys.readouterr().out == "the budget is spent\n"
+
+
 def test_the_smallest_rows_come_first_and_there_are_36(benchmark: ModuleType) -> None:
     ids = benchmark.chosen("*")
     macs = [CARDS[id].macs or 0 for id in ids]
