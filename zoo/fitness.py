@@ -79,6 +79,7 @@ def check(card: Card, network: nn.Module) -> None:
         raise _unfit(card, "has lazy layers, whose sizes must be known before training: write the sizes out")
     if not any(parameter.requires_grad for parameter in parameters):
         raise _unfit(card, "has no parameters to train")
+    before = _tensors(network)
     try:
         scores = network.train()(torch.zeros(IMAGES, *IMAGE, device=parameters[0].device))
     except Exception as error:
@@ -90,6 +91,15 @@ def check(card: Card, network: nn.Module) -> None:
         raise _unfit(card, f"gives scores of shape {shape} for {IMAGES} images; {IMAGES}×{CLASSES} is right")
     if not scores.requires_grad:
         raise _unfit(card, "gives scores that do not depend on its parameters")
+    after = _tensors(network)
+    if replaced := [name for name, tensor in before.items() if after.get(name) is not tensor]:
+        # A captured step of a GPU goes on reading and writing the old one.
+        raise _unfit(card, f"has {replaced[0]} replaced in forward; write into it instead: self.{replaced[0]}.copy_(…)")
+
+
+def _tensors(network: nn.Module) -> dict[str, Tensor]:
+    """Parameters and buffers, by name."""
+    return {**dict(network.named_parameters()), **dict(network.named_buffers())}
 
 
 def _cost(card: Card, device: str) -> Cost:

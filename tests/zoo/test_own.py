@@ -185,6 +185,20 @@ def test_a_network_that_asks_tensors_for_numbers_is_tried_for_real(write: Write)
 
 HEAD = "from torch import nn\nimport torch\n"
 LINEAR = "nn.Sequential(nn.Flatten(), nn.Linear(3072, classes))"
+FORGETS = f"""
+{HEAD}
+class n_(nn.Module):
+    def __init__(self, classes):
+        super().__init__()
+        self.layers = {LINEAR}
+        self.register_buffer("seen", torch.zeros(()))
+
+    def forward(self, images):
+        self.seen = self.seen + len(images)
+        return self.layers(images)
+
+def n(classes=10): return n_(classes)
+"""
 
 
 @pytest.mark.parametrize(
@@ -206,6 +220,7 @@ LINEAR = "nn.Sequential(nn.Flatten(), nn.Linear(3072, classes))"
         (f"{HEAD}def n(classes=10): return nn.Flatten()", "my_net.py: n has no parameters to train"),
         (f"{HEAD}def n(classes=10): return {LINEAR}.requires_grad_(False)", "my_net.py: n has no parameters to train"),
         (f"{HEAD}def n(classes=10): return nn.LazyLinear(classes)", "my_net.py: n has lazy layers"),
+        (FORGETS, "my_net.py: n has seen replaced in forward; write into it instead: self.seen.copy_(…)"),
         (f"{HEAD}def n(classes=10): return nn.Linear(224 * 224, classes)", "does not take a batch of 3×32×32 images: "),
         (f"{HEAD}def n(classes=10): return {LINEAR.replace('classes', '100')}", "scores of shape 2×100 for 2 images"),
         (f"{HEAD}def n(classes=10): return nn.Sequential(nn.Conv2d(3, classes, 1))", "scores of shape 2×10×32×32"),
