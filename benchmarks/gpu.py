@@ -30,14 +30,13 @@ from typing import Any
 
 import msgspec
 import torch
-from gpu_checks import Pair, begun, checks, news
+from gpu_checks import Pair, begun, checks, gpu_at_hand, news
 from msgspec.structs import replace
 
 from store.records import Epoch, Recipe
 from trainer.bench import Task, peak_memory, plain_command
 from trainer.cuda import Gpu
 from trainer.data import DataSet, load
-from trainer.device import prepare_process
 from trainer.fresh import fresh_state
 from trainer.gpu import engine_for
 from trainer.job import fresh_network
@@ -139,14 +138,9 @@ def main() -> int:
     parser.add_argument("--output", type=Path, default=Path("gpu"))
     parser.add_argument("--device", default="cuda:0")
     options = parser.parse_args()
-    if not torch.cuda.is_available():
-        print("benchmarks/gpu.py: torch finds no GPU here, so there is nothing to measure", file=sys.stderr)
-        return 1
-    prepare_process()
     until = time.monotonic() + options.budget
-    device = torch.device(options.device)
-    gpu = Gpu(device)
-    data = load(locate_data(options.data)).to(device)
+    gpu = gpu_at_hand(options.device)
+    data = load(locate_data(options.data)).to(gpu.device)
     return run(options, gpu, data, until)
 
 

@@ -6,6 +6,7 @@ A check returns a line about what it saw, or raises AssertionError with what is 
 from __future__ import annotations
 
 import dataclasses
+import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -21,6 +22,7 @@ from trainer import checkpoint, loop
 from trainer.batch import Form, Place, draw, training_batch
 from trainer.cuda import Gpu
 from trainer.data import DataSet, Images
+from trainer.device import prepare_process
 from trainer.gpu import begin_on_gpu
 from trainer.graph import GpuEngine
 from trainer.job import fresh_network
@@ -35,6 +37,14 @@ NETWORKS = ("lenet", "resnet18", "efficientnet", "vit_h1_l1")  # plain; with nor
 TOLERANCE = 0.03  # of accuracy, after so few epochs: seeds differ by about as much
 
 Pair = tuple[State, GpuEngine]
+
+
+def gpu_at_hand(device: str) -> Gpu:
+    """That GPU, in a process that is ready to train. Where there is none the program ends."""
+    if not torch.cuda.is_available():
+        sys.exit(f"benchmarks/{Path(sys.argv[0]).name}: torch finds no GPU here, so there is nothing to measure")
+    prepare_process()
+    return Gpu(torch.device(device))
 
 
 def begun(id: str, recipe: Recipe, data: DataSet, gpu: Gpu, plan: Plan | None) -> Pair:

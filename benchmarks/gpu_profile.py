@@ -10,11 +10,9 @@ take most. The images are made up.
 from __future__ import annotations
 
 import argparse
-import sys
 
-import torch
 from gpu import plan_in_words
-from gpu_checks import begun
+from gpu_checks import begun, gpu_at_hand
 from msgspec.structs import replace
 from torch.profiler import ProfilerActivity, profile
 
@@ -22,7 +20,6 @@ from store.records import Recipe
 from trainer.batch import draw
 from trainer.cuda import Gpu
 from trainer.data import DataSet, load
-from trainer.device import prepare_process
 from trainer.loop import train_step
 from trainer.plan import Plan
 from trainer.source import Source
@@ -30,23 +27,18 @@ from trainer.source import Source
 STEPS = 10
 
 
-def main() -> int:
+def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("models", nargs="*", default=["resnet18", "mobilenetv3_small"])
     parser.add_argument("--plan", type=plan_in_words, default="graph,fp16,channels_last")
     parser.add_argument("--top", type=int, default=16, help="kernels to show")
     parser.add_argument("--device", default="cuda:0")
     options = parser.parse_args()
-    if not torch.cuda.is_available():
-        print("benchmarks/gpu_profile.py: torch finds no GPU here, so there is nothing to measure", file=sys.stderr)
-        return 1
-    prepare_process()
-    gpu = Gpu(torch.device(options.device))
+    gpu = gpu_at_hand(options.device)
     data = load(Source("synthetic"), train_limit=STEPS * 128, test_limit=250).to(gpu.device)
     for model in options.models:
         show(model, replace(options.plan, card=gpu.facts().name), data, gpu, options.top)
         gpu.tidy()
-    return 0
 
 
 def show(model: str, plan: Plan, data: DataSet, gpu: Gpu, top: int) -> None:
@@ -68,4 +60,4 @@ def show(model: str, plan: Plan, data: DataSet, gpu: Gpu, top: int) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

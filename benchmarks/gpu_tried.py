@@ -10,7 +10,6 @@ made up.
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -19,6 +18,7 @@ from unittest import mock
 
 import torch
 from gpu import first_line
+from gpu_checks import gpu_at_hand
 from msgspec.structs import replace
 from torch import Tensor
 from torch.nn import functional as F
@@ -26,7 +26,6 @@ from torch.nn import functional as F
 from store.records import Recipe
 from trainer.cuda import Gpu
 from trainer.data import DataSet, load
-from trainer.device import prepare_process
 from trainer.fresh import fresh_state
 from trainer.gpu import engine_for
 from trainer.job import fresh_network
@@ -70,7 +69,7 @@ WAYS: dict[str, tuple[Plan, Callable[[], AbstractContextManager[Any]]]] = {
 }
 
 
-def main() -> int:
+def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("models", nargs="*", default=MODELS)
     parser.add_argument("--ways", default=",".join(WAYS), help="the first is what the others are compared with")
@@ -80,15 +79,10 @@ def main() -> int:
     ways = options.ways.split(",")
     if unknown := [way for way in ways if way not in WAYS]:
         parser.error(f"there is no way {unknown[0]!r}: there is {', '.join(WAYS)}")
-    if not torch.cuda.is_available():
-        print("benchmarks/gpu_tried.py: torch finds no GPU here, so there is nothing to measure", file=sys.stderr)
-        return 1
-    prepare_process()
-    gpu = Gpu(torch.device(options.device))
+    gpu = gpu_at_hand(options.device)
     data = load(Source("synthetic"), train_limit=1280, test_limit=250).to(gpu.device)
     print(f"{gpu.facts().name}, torch {torch.__version__}, cuDNN {gpu.facts().cudnn}")
     compare(options.models, ways, data, gpu, time.monotonic() + options.budget)
-    return 0
 
 
 def compare(models: list[str], ways: list[str], data: DataSet, gpu: Gpu, until: float) -> None:
@@ -123,4 +117,4 @@ def measured(model: str, plan: Plan, data: DataSet, gpu: Gpu) -> tuple[float, fl
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
