@@ -210,8 +210,11 @@ def matches(model: str, patterns: str) -> bool:
 
 def plan_in_words(words: str) -> Plan:
     """`graph,fp16,channels_last` as a plan."""
-    mode, precision, layout = words.split(",")
-    return msgspec.convert({"mode": mode, "precision": precision, "layout": layout}, Plan)
+    try:
+        mode, precision, layout = words.split(",")
+        return msgspec.convert({"mode": mode, "precision": precision, "layout": layout}, Plan)
+    except (ValueError, msgspec.ValidationError):
+        raise argparse.ArgumentTypeError(f"{words!r} is no plan; graph,fp16,channels_last is one") from None
 
 
 def run_checks(report: Report, checks: dict[str, Callable[[], str]]) -> bool:

@@ -1,11 +1,11 @@
 """How near the guesses come of how long a network takes that has never trained here (trainer/estimate.py).
 
-    python benchmarks/guesses.py [GPU.json ...] [--cpu]
+    python benchmarks/guesses.py [GPU.json ...] [--cpu [PATTERN,...]]
 
 From each network that is known, every other one is guessed: on the cards of the published table, on those that
-benchmarks/gpu.py has measured (its OUTPUT.json), and with --cpu on this computer, where all networks are measured
-first, a few steps each (about twenty minutes on two cores). A guess of twice or half of what it takes is wrong by a
-factor of 2.
+benchmarks/gpu.py has measured (its OUTPUT.json), and with --cpu on this computer, where all networks, or those of the
+patterns, are measured first, a few steps each (all: about twenty minutes on two cores). A guess of twice or half of
+what it takes is wrong by a factor of 2.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import math
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from fnmatch import fnmatchcase
 from pathlib import Path
 from statistics import median
 
@@ -32,7 +33,7 @@ SECONDS = 2.0  # of steps that are measured of each network
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("files", nargs="*", type=Path, help="what benchmarks/gpu.py has written")
-    parser.add_argument("--cpu", action="store_true", help="measure this computer, too")
+    parser.add_argument("--cpu", nargs="?", const="*", help="measure this computer, too: all networks, or these")
     options = parser.parse_args()
     prepare_process()
     keep_freed_memory()
@@ -45,7 +46,8 @@ def main() -> None:
         rows = {row["model"]: row["epoch"] for row in report["rows"] if row["epoch"]}
         known.setdefault(report["card"], {}).update(rows)
     if options.cpu:
-        known["CPU"] = {id: seconds_of_a_step(id) for id in CARDS}
+        chosen = [id for id in CARDS if any(fnmatchcase(id, pattern) for pattern in options.cpu.split(","))]
+        known["CPU"] = {id: seconds_of_a_step(id) for id in chosen}
     for device, seconds in known.items():
         print(f"{device}, {len(seconds)} networks: {near(factors(device, seconds))}")
         if ONE in seconds:

@@ -84,10 +84,10 @@ def cost_of(model: str, on_gpu: bool) -> int:
     """What a trained image costs, in MACs: those of the network, the time in which its activations are moved, and what
     no step is too small for; 0 where neither MACs nor activations are known.
 
-    The constants were fitted, and benchmarks/guesses.py tells how well. On a CPU every network of the catalogue is
-    guessed from LeNet alone within a factor of 1.8, and 95% of all guesses from one network to another within a factor
-    of 2. On GPUs, which LeNet does not fill: 94% within a factor of 3 on an RTX 3060 (its published times), 86% on an
-    H100 (docs/gpu.md).
+    The constants were fitted to what benchmarks/guesses.py compares them with. On two cores of an AMD EPYC every
+    network of the catalogue is guessed from LeNet alone within a factor of 1.8, and 95% of all guesses from one network
+    to another within a factor of 2. On GPUs, which LeNet does not fill: 94% within a factor of 3 on an RTX 3060 (its
+    published times), 86% on an H100 (docs/gpu.md).
     """
     card = CARDS.get(model)
     if card is None or not (card.macs or card.activations):

@@ -94,7 +94,8 @@ def check(card: Card, network: nn.Module) -> None:
     after = _tensors(network)
     if replaced := [name for name, tensor in before.items() if after.get(name) is not tensor]:
         # A captured step of a GPU goes on reading and writing the old one.
-        raise _unfit(card, f"has {replaced[0]} replaced in forward; write into it instead: self.{replaced[0]}.copy_(…)")
+        own = replaced[0].rpartition(".")[2]
+        raise _unfit(card, f"has {replaced[0]} replaced in forward; write into it instead: self.{own}.copy_(…)")
 
 
 def _tensors(network: nn.Module) -> dict[str, Tensor]:

@@ -221,6 +221,7 @@ def n(classes=10): return n_(classes)
         (f"{HEAD}def n(classes=10): return {LINEAR}.requires_grad_(False)", "my_net.py: n has no parameters to train"),
         (f"{HEAD}def n(classes=10): return nn.LazyLinear(classes)", "my_net.py: n has lazy layers"),
         (FORGETS, "my_net.py: n has seen replaced in forward; write into it instead: self.seen.copy_(…)"),
+        (FORGETS.replace("return n_(classes)", "return nn.Sequential(n_(classes))"), "n has 0.seen replaced in for"),
         (f"{HEAD}def n(classes=10): return nn.Linear(224 * 224, classes)", "does not take a batch of 3×32×32 images: "),
         (f"{HEAD}def n(classes=10): return {LINEAR.replace('classes', '100')}", "scores of shape 2×100 for 2 images"),
         (f"{HEAD}def n(classes=10): return nn.Sequential(nn.Conv2d(3, classes, 1))", "scores of shape 2×10×32×32"),
