@@ -144,7 +144,7 @@ def test_a_disk_that_refuses_every_write_of_the_store_does_not_end_the_queue(
     jobs = JobQueue(store, script, ["cpu"], listener, has_room=room, between_looks=0.01)
     run, other = add(jobs), add(jobs)
     jobs.start()
-    listener.wait_until(lambda: script.opened == [run.id])
+    listener.wait_until(lambda: run.id in listener.runs and listener.runs[run.id].plan)  # written: the disk is at rest
     monkeypatch.setattr(files, "disk", FaultyDisk(store.home, at=1, fault=NO_ROOM, lasting=True))
     script.go.set()
     listener.wait_for(run.id, "paused")
