@@ -5,6 +5,7 @@ A check returns a line about what it saw, or raises AssertionError with what is 
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import sys
 import tempfile
@@ -15,7 +16,9 @@ from itertools import islice
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from msgspec.structs import replace
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 from store.records import Epoch, Recipe, Step
 from trainer import checkpoint, loop
@@ -27,6 +30,7 @@ from trainer.gpu import begin_on_gpu
 from trainer.graph import GpuEngine
 from trainer.job import fresh_network
 from trainer.loop import fit
+from trainer.norm import Activation, Norm
 from trainer.plan import Plan
 from trainer.state import State
 
@@ -34,6 +38,14 @@ EXACT = Recipe(epochs=2, exact=True)
 ONE = "resnet18"  # where one is enough
 STEPS = 20  # and a short one: 20 × 128 + 80 images
 NETWORKS = ("lenet", "resnet18", "efficientnet", "vit_h1_l1")  # plain; with norms; dropout, depthwise; attention
+OWN = ("mobilenetv2", "dpn26")  # with our own layers: sums, depthwise and grouped convolutions
+NORMS: tuple[tuple[Activation, bool, tuple[int, ...]], ...] = (
+    ("relu", False, (128, 64, 32, 32)),
+    ("relu", True, (128, 512, 4, 4)),
+    ("none", True, (80, 24, 16, 16)),
+    ("none", False, (128, 1000, 8, 8)),
+    ("silu", False, (128, 13, 7, 5)),
+)  # and the shape of the images
 TOLERANCE = 0.03  # of accuracy, after so few epochs: seeds differ by about as much
 
 Pair = tuple[State, GpuEngine]
@@ -103,17 +115,55 @@ def images_equal_those_of_a_cpu(data: DataSet, gpu: Gpu) -> str:
     return f"values that differ: {words}"
 
 
+def norms_equal_torchs(gpu: Gpu) -> str:
+    """Norms with what follows them, and their gradients, by our programs and by torch in float64."""
+    worst: dict[torch.dtype, float] = {}
+    for dtype, tolerance in {torch.float32: 1e-4, torch.float16: 5e-3, torch.bfloat16: 4e-2}.items():
+        for activation, adds, shape in NORMS:
+            found = max(norm_differs(activation, adds, shape, dtype, gpu.device))
+            assert found < tolerance, f"{activation}, {'a sum, ' * adds}{shape}, {dtype}: {found:.1e}"
+            worst[dtype] = max(worst.get(dtype, 0.0), found)
+    return ", ".join(f"{str(dtype).removeprefix('torch.')} within {found:.0e}" for dtype, found in worst.items())
+
+
+def norm_differs(
+    activation: Activation, adds: bool, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device
+) -> list[float]:
+    """How far results, statistics and gradients lie apart, as parts of them."""
+
+    def some() -> Tensor:
+        wide = torch.randn(shape[0], 2 * shape[1], *shape[2:], device=device).to(dtype)
+        return wide.to(memory_format=torch.channels_last)[:, : shape[1]]  # half of a concatenation
+
+    layer = nn.BatchNorm2d(shape[1], device=device)
+    nn.init.uniform_(layer.weight, 0.5, 1.5)
+    torchs, ours = copy.deepcopy(layer).double(), Norm(layer, activation)
+    inputs = [some() for _ in range(1 + adds)]
+    exact = [one.double().requires_grad_() for one in inputs]
+    inputs = [one.requires_grad_() for one in inputs]
+    result, expected = ours(*inputs), torchs(exact[0]) + (exact[1] if adds else 0)
+    expected = {"relu": F.relu, "silu": F.silu}.get(activation, lambda it: it)(expected)
+    slope = some() * ((expected.abs() > 0.05) | (activation != "relu"))  # not where rounding decides about the sign
+    result.backward(slope)
+    expected.backward(slope.double())
+    found = [result, *(one.grad for one in (*inputs, *ours.parameters())), ours.running_mean, ours.running_var]
+    wanted = [expected, *(one.grad for one in (*exact, *torchs.parameters())), torchs.running_mean, torchs.running_var]
+    with torch.no_grad():
+        return [float((a.double() - b).norm() / b.norm()) for a, b in zip(found, wanted, strict=True)]
+
+
 def graph_equals_eager(data: DataSet, gpu: Gpu) -> str:
-    """Exact runs of two epochs: replayed steps have the bits of steps that are taken as they stand."""
-    part = small(data)
-    for id in NETWORKS:
-        card = gpu.facts().name
-        replayed = ended(begun(id, EXACT, part, gpu, Plan(mode="graph", card=card)), part, EXACT)
-        taken = ended(begun(id, EXACT, part, gpu, Plan(mode="eager", card=card)), part, EXACT)
+    """Exact runs of two epochs: replayed steps have the bits of steps that are taken as they stand; in half precision,
+    too, and with our own layers."""
+    part, card = small(data), gpu.facts().name
+    own = Plan(mode="graph", precision="bf16", layout="channels_last", fused=True, merged=True, card=card)
+    for id, plan in [*((id, Plan(mode="graph", card=card)) for id in NETWORKS), *((id, own) for id in OWN)]:
+        replayed = ended(begun(id, EXACT, part, gpu, plan), part, EXACT)
+        taken = ended(begun(id, EXACT, part, gpu, replace(plan, mode="eager")), part, EXACT)
         count = differing(replayed, taken)
-        assert not count, f"{id}: {count} of {len(taken)} tensors differ"
+        assert not count, f"{id}, {plan.in_words()}: {count} of {len(taken)} tensors differ"
         gpu.tidy()
-    return f"{len(NETWORKS)} networks, 2 epochs of {STEPS + 1} steps and a test: every bit"
+    return f"{', '.join((*NETWORKS, *OWN))}; 2 epochs of {STEPS + 1} steps and a test: every bit"
 
 
 def resumed_equals_straight(data: DataSet, gpu: Gpu) -> str:
@@ -142,8 +192,9 @@ def resumed_equals_straight(data: DataSet, gpu: Gpu) -> str:
 
 def nothing_waits(data: DataSet, gpu: Gpu) -> str:
     """Steps under way neither wait for the GPU nor ask for memory."""
-    recipe = Recipe(epochs=1)
-    state, engine = begun(ONE, recipe, data, gpu, Plan(mode="graph", precision="bf16", card=gpu.facts().name))
+    recipe, card = Recipe(epochs=1), gpu.facts().name
+    plan = Plan(mode="graph", precision="bf16", layout="channels_last", fused=True, card=card)
+    state, engine = begun(ONE, recipe, data, gpu, plan)
     drawn = engine.hold(draw(recipe, len(data.train), len(state.tally.losses), 0, 1))
     state.network.train()
     if gpu.device.type != "cuda":
@@ -214,6 +265,7 @@ def checks(data: DataSet, gpu: Gpu) -> dict[str, Callable[[], str]]:
     gpus = [torch.device("cuda", index) for index in range(torch.cuda.device_count())]
     return {
         "images are those of a CPU": lambda: images_equal_those_of_a_cpu(data, gpu),
+        "norms are those of torch": lambda: norms_equal_torchs(gpu),
         "a replayed step is the plain step": lambda: graph_equals_eager(data, gpu),
         "a resumed run is the straight one": lambda: resumed_equals_straight(data, gpu),
         "nothing waits": lambda: nothing_waits(data, gpu),

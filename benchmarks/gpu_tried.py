@@ -24,6 +24,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from store.records import Recipe
+from trainer import graph
 from trainer.cuda import Gpu
 from trainer.data import DataSet, load
 from trainer.fresh import fresh_state
@@ -57,8 +58,18 @@ def relu_in_place() -> AbstractContextManager[Any]:
     return mock.patch.object(F, "relu", relu)
 
 
+def rounded_one_by_one() -> AbstractContextManager[Any]:
+    """Weights are rounded layer by layer, as autocast does it."""
+    return mock.patch.object(graph, "with_rounded_weights", lambda network, dtype: network)
+
+
 WAYS: dict[str, tuple[Plan, Callable[[], AbstractContextManager[Any]]]] = {
     "graph": (BASE, nullcontext),
+    "fused norms": (replace(BASE, fused=True), nullcontext),
+    "merged groups": (replace(BASE, merged=True), nullcontext),
+    "fused, merged": (replace(BASE, fused=True, merged=True), nullcontext),
+    "fused, bf16": (replace(BASE, fused=True, precision="bf16"), nullcontext),
+    "one by one": (BASE, rounded_one_by_one),
     "compiled": (replace(BASE, mode="graph+compile"), nullcontext),
     "bf16": (replace(BASE, precision="bf16"), nullcontext),
     "ReLU in place": (BASE, relu_in_place),

@@ -25,7 +25,9 @@ from trainer.batch import Drawn, Place, draw
 from trainer.cuda import COMPILING, Gpu
 from trainer.data import DataSet, Images
 from trainer.engine import Engine, TestStep, TrainStep
+from trainer.fusing import fused
 from trainer.ladder import Stage, Unprepared
+from trainer.rounding import with_rounded_weights
 from trainer.snapshot import unchanged
 from trainer.state import Reading, State, Tally
 from trainer.telemetry import Mailbox, Pace
@@ -47,6 +49,7 @@ class GpuEngine(Engine):
     _count: Tensor = field(init=False)  # (1,) int64, on the GPU: the number of the step that comes next
     _next: int = field(init=False, default=-1)  # the same, as far as it is known here; -1: not
     _compiled: Callable[[Tensor], Tensor] | None = field(init=False, default=None)
+    _uncompiled: Callable[[Tensor], Tensor] = field(init=False)  # the network in training
     _whole: int = field(init=False, default=0)  # images of a batch that is not the last
     _train: dict[int, Taken] = field(init=False, default_factory=dict)  # by the number of images
     _test: dict[int, Taken] = field(init=False, default_factory=dict)
@@ -94,6 +97,7 @@ class GpuEngine(Engine):
 
         with unchanged(state):
             state.network.train()
+            self._uncompiled = self._computing(state.network)
             if "compile" in self.plan.mode:
                 with self._stage("compile"):
                     self._compiled = self.gpu.compile(state.network)
@@ -119,9 +123,17 @@ class GpuEngine(Engine):
             state.result.eval()
             self._test = self._ready({size: body(size) for size in sizes}, compiles=False)
 
+    def _computing(self, network: nn.Module) -> Callable[[Tensor], Tensor]:
+        """What computes a network's scores in training as the plan says."""
+        with self._stage("step"):
+            whole = (self.plan.fused and fused(network)) or network
+        if self.plan.half and "graph" in self.plan.mode:
+            return with_rounded_weights(whole, self.plan.half)
+        return whole
+
     def _ready(self, bodies: dict[int, Taken], compiles: bool) -> dict[int, Taken]:
         """The steps as they will be taken. To warm up, each is taken a few times, as the first of a pass."""
-        lock: AbstractContextManager[Any] = COMPILING if compiles else nullcontext()
+        lock: AbstractContextManager[Any] = COMPILING if compiles or self.plan.fused else nullcontext()
         with self._stage("compile" if compiles else "step"), lock:
             for body in bodies.values():
                 for _ in range(WARM_UP):
@@ -164,10 +176,11 @@ class GpuEngine(Engine):
     # What the steps ask for.
 
     def forward(self, network: nn.Module, batch: Tensor) -> Tensor:
-        # Only whole batches of a training: a last, shorter one is not worth compiling.
-        if self._compiled is not None and network.training and len(batch) == self._whole:
+        if not network.training:
+            return Engine.forward(self, network, batch)
+        if self._compiled is not None and len(batch) == self._whole:  # a last, shorter one is not worth compiling
             return self._compiled(batch)
-        return Engine.forward(self, network, batch)
+        return self._uncompiled(batch)
 
     # What the loop asks for.
 

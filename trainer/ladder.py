@@ -6,8 +6,9 @@
     eager           as torch computes it; Python asks for each operation
     eager in fp32   without half precision
 
-Which layout and precision are fastest differs from network to network, so they are tried out, a second or so each. To
-compile takes longer, and is tried only when the run is long enough to win that time back. What was found is remembered.
+Which layout and precision are fastest differs from network to network, and so does what our own ways of computing some
+layers save; so they are tried out, a second or so each. To compile takes longer, and is tried only when the run is long
+enough to win that time back. What was found is remembered.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ from torch import nn
 from store.records import Recipe
 from trainer.cuda import Facts
 from trainer.failure import is_out_of_memory
-from trainer.plan import CLEARLY, Layout, Mode, Plan, Precision, probe_key, recall, remember, without_compiling
+from trainer.fusing import fused
+from trainer.grouped import has_small_groups
+from trainer.plan import CLEARLY, CLOSE, Mode, Plan, Precision, probe_key, recall, remember, without_compiling
 
 log = logging.getLogger("cifar-tui")
 
@@ -95,7 +98,7 @@ def descend(plan: Plan, attempt: Callable[[Plan], T], said: list[str], tidy: Cal
             lower = below(plan, failure, broken)
             if lower is None:
                 raise failure.error from None
-            _say(said, step_down(failure, lower), failure)
+            _say(said, step_down(failure, plan, lower), failure)
         plan = lower
         tidy()  # after the except clause: what was tried is held by nothing any more
 
@@ -103,27 +106,29 @@ def descend(plan: Plan, attempt: Callable[[Plan], T], said: list[str], tidy: Cal
 def below(plan: Plan, failure: Unprepared, broken: set[Stage]) -> Plan | None:
     """The next plan to try; None when there is none, or none that could need less memory."""
     if failure.stage == "step":
-        if plan.precision == "fp32" or failure.is_for_lack_of_memory:
+        if failure.is_for_lack_of_memory or (plan.precision == "fp32" and not plan.fused):
             return None
-        return replace(plan, precision="fp32")
+        return replace(plan, fused=False) if plan.fused else replace(plan, precision="fp32")
     for mode in MODES[MODES.index(plan.mode) + 1 :]:
         if not any(part in broken for part in mode.split("+")):
             return replace(plan, mode=mode)
     return None
 
 
-def step_down(failure: Unprepared, lower: Plan) -> str:
+def step_down(failure: Unprepared, plan: Plan, lower: Plan) -> str:
     """One line for people: what failed, why, what is done instead, and what that costs."""
-    what = {"compile": "compiling", "graph": "capturing a CUDA graph", "step": "a step in half precision"}[
-        failure.stage
-    ]
+    what = {"compile": "compiling", "graph": "capturing a CUDA graph", "step": "a step in half precision"}
     costs = {
         "graph": "slower by what fused operations would save",
         "compile": "slower, most of all for small networks: Python asks for each piece",
         "eager": "slower, most of all for small networks: Python asks for each operation",
     }
-    cost = "slower, and it needs more memory" if failure.stage == "step" else costs[lower.mode]
-    return f"{what} failed ({failure.reason}); it trains with {lower.in_words()} instead: {cost}"
+    failed, cost = what[failure.stage], costs[lower.mode]
+    if failure.stage == "step" and plan.fused:
+        failed, cost = "a step with fused norms", "slower by what they save"
+    elif failure.stage == "step":
+        cost = "slower, and it needs more memory"
+    return f"{failed} failed ({failure.reason}); it trains with {lower.in_words()} instead: {cost}"
 
 
 class Trials(Protocol):
@@ -148,7 +153,7 @@ def gpu_plan(
     deterministic = torch.are_deterministic_algorithms_enabled()  # after an exact run; slower
     key = probe_key(network, recipe, trials.facts, recipe.precision, recipe.optimizer, deterministic)
     before: Found | None = recall(remembered, key, Found) if remembered else None
-    found = before or fastest(recipe, trials, said)
+    found = before or fastest(ways(network, trials.facts), recipe, trials, said)
     if found is None:  # perhaps it fits without a copy beside it; if not, the run itself will say why
         return Plan(precision=precisions(recipe, trials.facts)[0], card=trials.facts.name)
     tries = not found.tried and is_worth_trying(found, network, steps)
@@ -167,35 +172,46 @@ def precisions(recipe: Recipe, facts: Facts) -> list[Precision]:
     if recipe.precision != "auto":
         return [recipe.precision]
     half: list[Precision] = []
-    if facts.capability >= (8, 0):
-        half.append("bf16")
     if facts.capability >= (7, 0) and recipe.optimizer != "muon":  # which does not go with scaled losses
         half.append("fp16")
+    if facts.capability >= (8, 0):
+        half.append("bf16")
     return [*half, "fp32"]
 
 
-def fastest(recipe: Recipe, trials: Trials, said: list[str]) -> Found | None:
+def ways(network: nn.Module, facts: Facts) -> list[Plan]:
+    """In what ways a network can be computed."""
+    plain = [Plan(layout="channels_last"), Plan(layout="contiguous")]
+    own = [replace(plain[0], merged=True)] if has_small_groups(network) else []
+    if facts.no_compiler is None and fused(network) is not None:
+        own += [replace(plan, fused=True) for plan in (plain[0], *own)]
+    return plain + own
+
+
+def fastest(ways: list[Plan], recipe: Recipe, trials: Trials, said: list[str]) -> Found | None:
     """The fastest plan without compiling; None when none works.
 
-    The first precision that works is tried in both layouts, the others in the better of the two.
+    The first precision that works is tried in all ways, the others in those that came close to the fastest. fp16 comes
+    first, as torch has slow programs for norms in bf16: there ours would be compared with those alone.
     """
     mode = without_compiling(recipe)
     seconds: dict[Plan, float] = {}
     for precision in precisions(recipe, trials.facts):
-        layouts: list[Layout] = (
-            ["channels_last", "contiguous"] if not seconds else [min(seconds, key=_cost(seconds)).layout]
-        )
-        for layout in layouts:
-            plan = Plan(mode=mode, precision=precision, layout=layout, card=trials.facts.name)
+        took: dict[Plan, float] = {}
+        for way in ways:
+            plan = replace(way, mode=mode, precision=precision, card=trials.facts.name)
             failure = _try(plan, trials, seconds)
             if failure and failure.stage == "graph":
-                mode, plan = "eager", replace(plan, mode="eager")
-                _say(said, step_down(failure, plan), failure)
+                mode, higher, plan = "eager", plan, replace(plan, mode="eager")
+                _say(said, step_down(failure, higher, plan), failure)
                 failure = _try(plan, trials, seconds)
             if failure:
                 _say(said, f"{plan.in_words()} does not work here ({failure.reason})", failure)
+            else:
+                took[way] = seconds[plan]
             if failure and failure.is_for_lack_of_memory:
                 return None
+        ways = [way for way in took if took[way] <= CLOSE * min(took.values())] or ways
     best = min(seconds, key=_cost(seconds), default=None)
     return Found(plan=best, seconds=seconds[best]) if best else None
 
@@ -221,7 +237,7 @@ def with_compiler(found: Found, trials: Trials, said: list[str]) -> Found:
     try:
         seconds, preparing = trials.seconds(compiled(found.plan))
     except Unprepared as failure:
-        _say(said, step_down(failure, found.plan), failure)
+        _say(said, step_down(failure, compiled(found.plan), found.plan), failure)
         return replace(found, tried=True)
     return replace(found, tried=True, compiled=seconds, compiling=preparing)
 

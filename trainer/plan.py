@@ -27,6 +27,7 @@ from store.records import Recipe
 from trainer.depthwise import has_depthwise, with_own_depthwise
 from trainer.device import cpu_threads, give_back_memory
 from trainer.drawing import drawing_from
+from trainer.grouped import with_merged_groups
 from trainer.pairs import has_pairs, in_pairs
 
 Layout = Literal["contiguous", "channels_last"]
@@ -37,7 +38,7 @@ LAYOUTS: tuple[Layout, ...] = ("contiguous", "channels_last")
 CLEARLY = 0.97  # what is usually the slower one must be faster by this factor to be preferred
 PAYS = 0.8  # on a CPU, less precision by this one: smaller gains come and go with what else the machine does
 FEW = 32  # images of a step that is tried first
-CLOSE = 1.3  # times the best such step: plans that may be the fastest with more images
+CLOSE = 1.3  # times the best step: plans that may be the fastest with more images, or in another precision
 SHORT = 0.02  # seconds: a step as short tells nothing, as a small network's layers take less than what is around them
 
 
@@ -49,6 +50,8 @@ class Plan(Struct, frozen=True, kw_only=True):
     layout: Layout = "contiguous"  # in memory: (N, C, H, W) or (N, H, W, C)
     pairs: bool = False  # on the CPU: convolutions to and from few channels two columns at a time
     depthwise: bool = False  # on the CPU: gradients of depthwise convolutions by our own ways, which a GPU always goes
+    fused: bool = False  # on a GPU: batch norms together with the sums and activations after them
+    merged: bool = False  # on a GPU: small groups of convolutions several at a time
     threads: int | None = None  # on the CPU; of a run that is not exact, the most. None: the plan is for a GPU
     card: str = ""  # the GPU that it was chosen on
 
@@ -60,6 +63,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     def in_words(self) -> str:
         mode = [self.mode] if self.mode != "eager" else []
         own = ["in pairs"] * self.pairs + ["own depthwise gradients"] * self.depthwise
+        own += ["fused norms"] * self.fused + ["merged groups"] * self.merged
         threads = [f"{self.threads} thread{'s' * (self.threads > 1)}"] if self.threads else []
         return ", ".join([*mode, self.precision, self.layout, *own, *threads])
 
@@ -77,12 +81,17 @@ class Plan(Struct, frozen=True, kw_only=True):
             in_pairs(network)
         if self.depthwise or self.is_for_gpu:
             with_own_depthwise(network)
+        if self.merged:
+            with_merged_groups(network)
+
+    @property
+    def half(self) -> torch.dtype | None:
+        """What convolutions and matrix products are computed in; None: in the weights' own type."""
+        return {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}[self.precision]
 
     def autocast(self, device: str) -> AbstractContextManager[None]:
         """The context in which a network computes its scores on a device of this type."""
-        if self.precision == "fp32":
-            return nullcontext()
-        return torch.autocast(device, torch.float16 if self.precision == "fp16" else torch.bfloat16)
+        return torch.autocast(device, self.half) if self.half else nullcontext()
 
 
 def exact_plan(recipe: Recipe, on_gpu: bool) -> Plan:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import json
 import os
@@ -16,6 +17,7 @@ from typing import Any
 
 import pytest
 import torch
+from msgspec.structs import replace
 
 from tests.trainer.fake_gpu import H100, FakeGpu
 from trainer import bench
@@ -25,6 +27,13 @@ from trainer.source import Source
 from zoo import CARDS
 
 OLD = FakeGpu(given=H100._replace(capability=(6, 1)))  # half precision is slow on a CPU
+SMALL = {
+    "NETWORKS": ("lenet",),
+    "OWN": ("lenet",),
+    "ONE": "lenet",
+    "STEPS": 1,
+    "NORMS": (("relu", True, (8, 12, 4, 4)), ("silu", False, (8, 5, 3, 3))),
+}
 ROOT = Path(bench.__file__).parents[1]
 
 
@@ -39,7 +48,7 @@ def benchmark(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     torch.set_num_threads(1)
     checks = importlib.import_module("gpu_checks")
-    for name, value in {"NETWORKS": ("lenet",), "ONE": "lenet", "STEPS": 1}.items():
+    for name, value in SMALL.items():
         monkeypatch.setattr(checks, name, value)
     yield importlib.import_module("gpu")
     torch.set_num_threads(threads)
@@ -97,6 +106,9 @@ def test_a_plan_that_is_given_is_not_looked_for_and_only_the_rows_asked_for_are_
 ) -> None:
     plan = benchmark.plan_in_words("graph,fp32,channels_last")
     assert plan == Plan(mode="graph", precision="fp32", layout="channels_last")
+    assert benchmark.plan_in_words("graph,fp32,channels_last,merged,fused") == replace(plan, fused=True, merged=True)
+    with pytest.raises(argparse.ArgumentTypeError, match="is no plan"):
+        benchmark.plan_in_words("graph,fp32,channels_last,mode")
     options = asked(tmp_path, plan=plan, no_checks=True, compiled="vgg*")
     assert benchmark.run(options, OLD, data, time.monotonic() + 1e6) == 0
     report = json.loads((tmp_path / "out.json").read_text())

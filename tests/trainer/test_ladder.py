@@ -52,7 +52,8 @@ class Table:
         assert self.tidied > len(self.tried), "what was tried before still holds its memory"
         self.tried.append(plan)
         for key, found in self.seconds_of.items():
-            if set(key) <= {plan.mode, plan.precision, plan.layout}:
+            own = {word for word in ("fused", "merged") if getattr(plan, word)}
+            if set(key) <= {plan.mode, plan.precision, plan.layout, *own}:
                 if isinstance(found, Unprepared):
                     raise found
                 return found, 20.0
@@ -63,10 +64,14 @@ class Table:
 
 
 def choose(
-    table: Table, recipe: Recipe | None = None, steps: int = SHORT, file: Path | None = None
+    table: Table,
+    recipe: Recipe | None = None,
+    steps: int = SHORT,
+    file: Path | None = None,
+    of: nn.Module | None = None,
 ) -> tuple[Plan, list[str]]:
     said: list[str] = []
-    return gpu_plan(network(), recipe or Recipe(), steps, table, file, said), said
+    return gpu_plan(of or network(), recipe or Recipe(), steps, table, file, said), said
 
 
 @pytest.mark.parametrize(
@@ -87,18 +92,60 @@ def test_layout_and_precision_are_the_fastest_of_what_was_tried(
     assert (plan.precision, plan.layout) == expected
     assert plan.mode == "graph" and plan.card == "NVIDIA H100" and not said
     assert [(one.precision, one.layout) for one in table.tried[:2]] == [
-        ("bf16", "channels_last"),
-        ("bf16", "contiguous"),
+        ("fp16", "channels_last"),
+        ("fp16", "contiguous"),
     ]
-    assert len(table.tried) == 4  # the other two precisions only in the better layout
-    assert len({one.layout for one in table.tried[1:]}) == (2 if plan.layout == "channels_last" else 1)
+
+
+def test_later_precisions_are_tried_only_where_the_first_came_close() -> None:
+    table = Table({("contiguous",): 0.014})
+    choose(table)
+    assert [(one.precision, one.layout) for one in table.tried] == [
+        ("fp16", "channels_last"),
+        ("fp16", "contiguous"),
+        ("bf16", "channels_last"),
+        ("fp32", "channels_last"),
+    ]
+    table = Table({("contiguous",): 0.012})
+    choose(table)
+    assert len(table.tried) == 6
+
+
+def with_norms_and_groups() -> nn.Module:
+    return nn.Sequential(nn.Conv2d(4, 8, 3, groups=2), nn.BatchNorm2d(8), nn.ReLU())
+
+
+@pytest.mark.parametrize(
+    ("seconds_of", "fused", "merged"),
+    [
+        ({}, False, False),
+        ({("fused",): 0.005}, True, False),
+        ({("merged",): 0.005}, False, True),
+        ({("fused", "merged"): 0.004, ("fused",): 0.005}, True, True),
+        ({("merged", "fused"): failure("step"), ("fused",): 0.005}, True, False),
+    ],
+)
+def test_our_own_ways_are_tried_beside_torchs(
+    seconds_of: dict[tuple[Any, ...], float | Unprepared], fused: bool, merged: bool
+) -> None:
+    table = Table(seconds_of)
+    plan, _ = choose(table, of=with_norms_and_groups())
+    assert (plan.fused, plan.merged) == (fused, merged)
+    assert len([one for one in table.tried if one.precision == "fp16"]) == 5
+    assert compiled(plan).fused == fused  # for the last, shorter batch, and should compiling fail
+
+
+def test_norms_are_not_fused_where_nothing_can_be_compiled() -> None:
+    table = Table(facts=H100._replace(no_compiler="triton is not installed"))
+    choose(table, of=with_norms_and_groups())
+    assert {(one.fused, one.merged) for one in table.tried} == {(False, False), (False, True)}
 
 
 @pytest.mark.parametrize(
     ("capability", "recipe", "expected"),
     [
-        ((9, 0), Recipe(), ["bf16", "fp16", "fp32"]),
-        ((8, 6), Recipe(), ["bf16", "fp16", "fp32"]),
+        ((9, 0), Recipe(), ["fp16", "bf16", "fp32"]),
+        ((8, 6), Recipe(), ["fp16", "bf16", "fp32"]),
         ((7, 5), Recipe(), ["fp16", "fp32"]),  # bf16 only in software
         ((6, 1), Recipe(), ["fp32"]),
         ((9, 0), Recipe(precision="fp32"), ["fp32"]),
@@ -121,24 +168,24 @@ def test_where_no_graph_can_be_captured_everything_is_tried_without_one_and_said
     plan, said = choose(Table({("graph",): failure("graph"), ("bf16",): 0.005}))
     assert (plan.mode, plan.precision) == ("eager", "bf16")
     assert said == [
-        "capturing a CUDA graph failed (no such thing); it trains with bf16, channels_last instead: slower, most of "
+        "capturing a CUDA graph failed (no such thing); it trains with fp16, channels_last instead: slower, most of "
         "all for small networks: Python asks for each operation"
     ]
 
 
 def test_a_precision_or_layout_that_does_not_work_is_left_out() -> None:
-    table = Table({("bf16",): failure("step", "bf16 is not for this"), ("fp16", "channels_last"): failure("step")})
+    table = Table({("fp16",): failure("step", "fp16 is not for this"), ("bf16", "channels_last"): failure("step")})
     plan, said = choose(table)
     assert (plan.precision, plan.layout) == ("fp32", "contiguous")
-    assert [one.precision for one in table.tried] == ["bf16", "bf16", "fp16", "fp16", "fp32"]
-    assert said[0] == "graph, bf16, channels_last does not work here (bf16 is not for this)"
+    assert [one.precision for one in table.tried] == ["fp16", "fp16", "bf16", "bf16", "fp32"]
+    assert said[0] == "graph, fp16, channels_last does not work here (fp16 is not for this)"
     assert len(said) == 3
 
 
 def test_on_a_gpu_with_too_little_memory_for_trials_the_run_begins_without_them() -> None:
     """It has no copy beside it: it may fit, or else say itself what would."""
     table = Table({(): Unprepared("step", OutOfMemoryError("CUDA out of memory"))})
-    assert choose(table)[0] == Plan(precision="bf16", card="NVIDIA H100") and len(table.tried) == 1
+    assert choose(table)[0] == Plan(precision="fp16", card="NVIDIA H100") and len(table.tried) == 1
     plan, _ = choose(Table({("graph",): Unprepared("graph", OutOfMemoryError("CUDA out of memory"))}))
     assert plan.mode == "eager"  # which needs less
 
@@ -174,7 +221,7 @@ def test_a_compiler_that_fails_or_is_missing_costs_only_the_speed_and_a_line() -
     ]
     table = Table(facts=H100._replace(no_compiler="there is no C compiler"))
     plan, said = choose(table, steps=LONG)
-    assert plan.mode == "graph" and len(table.tried) == 4
+    assert plan.mode == "graph" and "graph+compile" not in {one.mode for one in table.tried}
     assert said == ["not compiled, because there is no C compiler: slower by what fused operations would save"]
 
 
@@ -299,6 +346,22 @@ def test_the_last_rung_is_fp32_and_below_it_the_error_is_raised_as_it_was() -> N
         descend(Plan(precision="bf16"), never, said, lambda: None)
 
 
+def test_fused_norms_are_given_up_before_half_precision_is() -> None:
+    said: list[str] = []
+
+    def without(plan: Plan) -> Plan:
+        if plan.fused:
+            raise failure("step", "no such program")
+        return plan
+
+    fused = Plan(mode="graph", precision="fp16", fused=True, merged=True)
+    assert descend(fused, without, said, lambda: None) == Plan(mode="graph", precision="fp16", merged=True)
+    assert said == [
+        "a step with fused norms failed (no such program); it trains with graph, fp16, contiguous, merged groups "
+        "instead: slower by what they save"
+    ]
+
+
 def test_a_step_that_needs_too_much_memory_is_not_tried_in_more() -> None:
     seen: list[Plan] = []
 
@@ -335,7 +398,7 @@ def test_a_failed_attempt_holds_nothing() -> None:
 
 @pytest.mark.parametrize("words", ["", "\n\n  \n", "x" * 500 + "\nmore"])
 def test_a_reason_is_one_line(words: str) -> None:
-    line = step_down(failure("compile", words), Plan(mode="graph"))
+    line = step_down(failure("compile", words), Plan(mode="graph+compile"), Plan(mode="graph"))
     assert "\n" not in line and len(line) < 300 and "()" not in line
 
 
