@@ -1,7 +1,7 @@
 """Everything that only a GPU can tell, in one command: is it right, and how fast is it?
 
     python benchmarks/gpu.py [--data DIR|synthetic] [--rows PATTERN,...] [--budget 600] [--plain lenet,resnet18,...]
-                             [--compiled PATTERN,...] [--plan graph,fp16,channels_last,fused] [--no-checks]
+                             [--compiled PATTERN,...] [--plan graph,fp16,channels_last,kernels] [--no-checks]
                              [--output gpu] [--device cuda:0]
 
 First the checks (benchmarks/gpu_checks.py); then, for each row of the published table, the smallest first, the plan
@@ -209,15 +209,15 @@ def matches(model: str, patterns: str) -> bool:
 
 
 def plan_in_words(words: str) -> Plan:
-    """`graph,fp16,channels_last` as a plan; `,fused` and `,merged` may follow."""
+    """`graph,fp16,channels_last` as a plan; `,kernels` and `,merged` may follow."""
     try:
         mode, precision, layout, *own = words.split(",")
-        if not {*own} <= {"fused", "merged"}:
+        if not {*own} <= {"kernels", "merged"}:
             raise ValueError
         plan = {"mode": mode, "precision": precision, "layout": layout}
         return msgspec.convert(plan | dict.fromkeys(own, True), Plan)
     except (ValueError, msgspec.ValidationError):
-        raise argparse.ArgumentTypeError(f"{words!r} is no plan; graph,fp16,channels_last,fused is one") from None
+        raise argparse.ArgumentTypeError(f"{words!r} is no plan; graph,fp16,channels_last,kernels is one") from None
 
 
 def run_checks(report: Report, checks: dict[str, Callable[[], str]]) -> bool:

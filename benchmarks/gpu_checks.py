@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextvars import copy_context
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import torch
 from msgspec.structs import replace
@@ -32,6 +33,7 @@ from trainer.job import fresh_network
 from trainer.loop import fit
 from trainer.norm import Activation, Norm
 from trainer.plan import Plan
+from trainer.pool import MaxPool
 from trainer.state import State
 
 EXACT = Recipe(epochs=2, exact=True)
@@ -115,48 +117,67 @@ def images_equal_those_of_a_cpu(data: DataSet, gpu: Gpu) -> str:
     return f"values that differ: {words}"
 
 
-def norms_equal_torchs(gpu: Gpu) -> str:
-    """Norms with what follows them, and their gradients, by our programs and by torch in float64."""
+def kernels_equal_torch(gpu: Gpu) -> str:
+    """Norms with what follows them and max pooling, and their gradients, by our kernels and by torch in float64."""
     worst: dict[torch.dtype, float] = {}
     for dtype, tolerance in {torch.float32: 1e-4, torch.float16: 5e-3, torch.bfloat16: 4e-2}.items():
         for activation, adds, shape in NORMS:
-            found = max(norm_differs(activation, adds, shape, dtype, gpu.device))
+            found = max(
+                norm_differs(activation, adds, shape, dtype, gpu.device), pool_differs(shape, dtype, gpu.device)
+            )
             assert found < tolerance, f"{activation}, {'a sum, ' * adds}{shape}, {dtype}: {found:.1e}"
             worst[dtype] = max(worst.get(dtype, 0.0), found)
     return ", ".join(f"{str(dtype).removeprefix('torch.')} within {found:.0e}" for dtype, found in worst.items())
 
 
+def half_of_a_concatenation(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    wide = torch.randn(shape[0], 2 * shape[1], *shape[2:], device=device).to(dtype)
+    return wide.to(memory_format=torch.channels_last)[:, : shape[1]]
+
+
+def apart(found: list[Any], wanted: list[Any]) -> float:
+    """How far tensors lie from those that were wanted, as parts of them: the farthest."""
+    with torch.no_grad():
+        return max(float((a.double() - b).norm() / b.norm()) for a, b in zip(found, wanted, strict=True))
+
+
 def norm_differs(
     activation: Activation, adds: bool, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device
-) -> list[float]:
-    """How far results, statistics and gradients lie apart, as parts of them."""
-
-    def some() -> Tensor:
-        wide = torch.randn(shape[0], 2 * shape[1], *shape[2:], device=device).to(dtype)
-        return wide.to(memory_format=torch.channels_last)[:, : shape[1]]  # half of a concatenation
-
+) -> float:
+    """Results, statistics and gradients."""
     layer = nn.BatchNorm2d(shape[1], device=device)
     nn.init.uniform_(layer.weight, 0.5, 1.5)
     torchs, ours = copy.deepcopy(layer).double(), Norm(layer, activation)
-    inputs = [some() for _ in range(1 + adds)]
+    inputs = [half_of_a_concatenation(shape, dtype, device) for _ in range(1 + adds)]
     exact = [one.double().requires_grad_() for one in inputs]
     inputs = [one.requires_grad_() for one in inputs]
     result, expected = ours(*inputs), torchs(exact[0]) + (exact[1] if adds else 0)
     expected = {"relu": F.relu, "silu": F.silu}.get(activation, lambda it: it)(expected)
-    slope = some() * ((expected.abs() > 0.05) | (activation != "relu"))  # not where rounding decides about the sign
+    slope = half_of_a_concatenation(shape, dtype, device)
+    slope = slope * ((expected.abs() > 0.05) | (activation != "relu"))  # not where rounding decides about the sign
     result.backward(slope)
     expected.backward(slope.double())
     found = [result, *(one.grad for one in (*inputs, *ours.parameters())), ours.running_mean, ours.running_var]
     wanted = [expected, *(one.grad for one in (*exact, *torchs.parameters())), torchs.running_mean, torchs.running_var]
-    with torch.no_grad():
-        return [float((a.double() - b).norm() / b.norm()) for a, b in zip(found, wanted, strict=True)]
+    return apart(found, wanted)
+
+
+def pool_differs(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> float:
+    """Results and gradients, with windows that overlap."""
+    layer = nn.MaxPool2d(3, 1, 1)
+    images = half_of_a_concatenation(shape, dtype, device).requires_grad_()
+    exact = images.detach().double().requires_grad_()
+    result, expected, slope = MaxPool(layer)(images), layer(exact), half_of_a_concatenation(shape, dtype, device)
+    result.backward(slope)
+    expected.backward(slope.double())
+    return apart([result, images.grad], [expected, exact.grad])
 
 
 def graph_equals_eager(data: DataSet, gpu: Gpu) -> str:
     """Exact runs of two epochs: replayed steps have the bits of steps that are taken as they stand; in half precision,
     too, and with our own layers."""
     part, card = small(data), gpu.facts().name
-    own = Plan(mode="graph", precision="bf16", layout="channels_last", fused=True, merged=True, card=card)
+    own = Plan(mode="graph", precision="bf16", layout="channels_last", kernels=True, merged=True, card=card)
     for id, plan in [*((id, Plan(mode="graph", card=card)) for id in NETWORKS), *((id, own) for id in OWN)]:
         replayed = ended(begun(id, EXACT, part, gpu, plan), part, EXACT)
         taken = ended(begun(id, EXACT, part, gpu, replace(plan, mode="eager")), part, EXACT)
@@ -193,7 +214,7 @@ def resumed_equals_straight(data: DataSet, gpu: Gpu) -> str:
 def nothing_waits(data: DataSet, gpu: Gpu) -> str:
     """Steps under way neither wait for the GPU nor ask for memory."""
     recipe, card = Recipe(epochs=1), gpu.facts().name
-    plan = Plan(mode="graph", precision="bf16", layout="channels_last", fused=True, card=card)
+    plan = Plan(mode="graph", precision="bf16", layout="channels_last", kernels=True, card=card)
     state, engine = begun(ONE, recipe, data, gpu, plan)
     drawn = engine.hold(draw(recipe, len(data.train), len(state.tally.losses), 0, 1))
     state.network.train()
@@ -265,7 +286,7 @@ def checks(data: DataSet, gpu: Gpu) -> dict[str, Callable[[], str]]:
     gpus = [torch.device("cuda", index) for index in range(torch.cuda.device_count())]
     return {
         "images are those of a CPU": lambda: images_equal_those_of_a_cpu(data, gpu),
-        "norms are those of torch": lambda: norms_equal_torchs(gpu),
+        "our kernels compute what torch does": lambda: kernels_equal_torch(gpu),
         "a replayed step is the plain step": lambda: graph_equals_eager(data, gpu),
         "a resumed run is the straight one": lambda: resumed_equals_straight(data, gpu),
         "nothing waits": lambda: nothing_waits(data, gpu),

@@ -65,10 +65,10 @@ def rounded_one_by_one() -> AbstractContextManager[Any]:
 
 WAYS: dict[str, tuple[Plan, Callable[[], AbstractContextManager[Any]]]] = {
     "graph": (BASE, nullcontext),
-    "fused norms": (replace(BASE, fused=True), nullcontext),
+    "own kernels": (replace(BASE, kernels=True), nullcontext),
     "merged groups": (replace(BASE, merged=True), nullcontext),
-    "fused, merged": (replace(BASE, fused=True, merged=True), nullcontext),
-    "fused, bf16": (replace(BASE, fused=True, precision="bf16"), nullcontext),
+    "kernels, merged": (replace(BASE, kernels=True, merged=True), nullcontext),
+    "kernels, bf16": (replace(BASE, kernels=True, precision="bf16"), nullcontext),
     "one by one": (BASE, rounded_one_by_one),
     "compiled": (replace(BASE, mode="graph+compile"), nullcontext),
     "bf16": (replace(BASE, precision="bf16"), nullcontext),

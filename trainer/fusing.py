@@ -1,7 +1,7 @@
-"""Let a network compute its batch norms together with what follows them (trainer/norm.py), without a change to it.
+"""Let a network compute some layers by our own kernels (trainer/norm.py, trainer/pool.py), without a change to it.
 
 torch.fx (https://docs.pytorch.org/docs/stable/fx.html) writes down what a network does with a batch of images. In that
-list a norm, the sum and the activation after it are found, and become one.
+list a norm, the sum and the activation after it are found, and become one; poolings are replaced.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from trainer.convolution import has_hooks
 from trainer.norm import Activation, Norm, can_be_fused
+from trainer.pool import MaxPool, is_pool
 
 log = logging.getLogger("cifar-tui")
 
@@ -32,31 +33,28 @@ class _Tracer(fx.Tracer):
         return type(m).__module__.startswith("trainer.") or super().is_leaf_module(m, module_qualified_name)
 
 
-def fused(network: nn.Module) -> nn.Module | None:
+def with_own_kernels(network: nn.Module) -> nn.Module | None:
     """What computes a network's scores in training, with its parameters and statistics under their names; None when
-    there is nothing to fuse, or when its code cannot be followed, because what it does depends on what it is given."""
+    there is nothing to replace, or when its code cannot be followed, as what it does depends on what it is given."""
     try:
         graph = _Tracer().trace(network)
     except Exception as error:  # of any kind: it was the network's own code that met no images but a stand-in
-        log.info("norms of %s are not fused: %s", type(network).__name__, error)
+        log.info("%s is not computed by our own kernels: %s", type(network).__name__, error)
         return None
     layers = dict(network.named_modules())
     calls = Counter(node.target for node in graph.nodes if node.op == "call_module")
-    norms: dict[str, Norm] = {}
+    ours: dict[str, nn.Module] = {}
     for node in list(graph.nodes):
         layer = layers[node.target] if node.op == "call_module" else None
-        if (
-            isinstance(layer, nn.BatchNorm2d)
-            and can_be_fused(layer)
-            and calls[node.target] == 1
-            and len(node.args) == 1
-        ):
-            norms[node.target] = _fuse(graph, node, layer, layers)
-    if not norms:
+        if isinstance(layer, nn.BatchNorm2d) and can_be_fused(layer) and calls[node.target] == 1 == len(node.args):
+            ours[node.target] = _fuse(graph, node, layer, layers)
+        elif isinstance(layer, nn.MaxPool2d) and is_pool(layer):
+            ours[node.target] = MaxPool(layer)
+    if not ours:
         return None
     whole = fx.GraphModule(network, graph)
-    for name, norm in norms.items():
-        whole.set_submodule(name, norm)
+    for name, layer in ours.items():
+        whole.set_submodule(name, layer)
     return whole.train(network.training)
 
 

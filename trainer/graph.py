@@ -25,7 +25,7 @@ from trainer.batch import Drawn, Place, draw
 from trainer.cuda import COMPILING, Gpu
 from trainer.data import DataSet, Images
 from trainer.engine import Engine, TestStep, TrainStep
-from trainer.fusing import fused
+from trainer.fusing import with_own_kernels
 from trainer.ladder import Stage, Unprepared
 from trainer.rounding import with_rounded_weights
 from trainer.snapshot import unchanged
@@ -126,14 +126,14 @@ class GpuEngine(Engine):
     def _computing(self, network: nn.Module) -> Callable[[Tensor], Tensor]:
         """What computes a network's scores in training as the plan says."""
         with self._stage("step"):
-            whole = (self.plan.fused and fused(network)) or network
+            whole = (self.plan.kernels and with_own_kernels(network)) or network
         if self.plan.half and "graph" in self.plan.mode:
             return with_rounded_weights(whole, self.plan.half)
         return whole
 
     def _ready(self, bodies: dict[int, Taken], compiles: bool) -> dict[int, Taken]:
         """The steps as they will be taken. To warm up, each is taken a few times, as the first of a pass."""
-        lock: AbstractContextManager[Any] = COMPILING if compiles or self.plan.fused else nullcontext()
+        lock: AbstractContextManager[Any] = COMPILING if compiles or self.plan.kernels else nullcontext()
         with self._stage("compile" if compiles else "step"), lock:
             for body in bodies.values():
                 for _ in range(WARM_UP):

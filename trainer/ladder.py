@@ -27,15 +27,16 @@ from torch import nn
 from store.records import Recipe
 from trainer.cuda import Facts
 from trainer.failure import is_out_of_memory
-from trainer.fusing import fused
+from trainer.fusing import with_own_kernels
 from trainer.grouped import has_small_groups
-from trainer.plan import CLEARLY, CLOSE, Mode, Plan, Precision, probe_key, recall, remember, without_compiling
+from trainer.plan import CLEARLY, Mode, Plan, Precision, probe_key, recall, remember, without_compiling
 
 log = logging.getLogger("cifar-tui")
 
 T = TypeVar("T")
 Stage = Literal["compile", "graph", "step"]
 
+NEAR = 1.1  # times the fastest way: others that are tried in the next precision, too
 MODES: tuple[Mode, ...] = ("graph+compile", "graph", "compile", "eager")  # downwards
 
 # What compiling is expected to cost and to save, until it was tried on this network and card. Guesses, from counting
@@ -106,9 +107,9 @@ def descend(plan: Plan, attempt: Callable[[Plan], T], said: list[str], tidy: Cal
 def below(plan: Plan, failure: Unprepared, broken: set[Stage]) -> Plan | None:
     """The next plan to try; None when there is none, or none that could need less memory."""
     if failure.stage == "step":
-        if failure.is_for_lack_of_memory or (plan.precision == "fp32" and not plan.fused):
+        if failure.is_for_lack_of_memory or (plan.precision == "fp32" and not plan.kernels):
             return None
-        return replace(plan, fused=False) if plan.fused else replace(plan, precision="fp32")
+        return replace(plan, kernels=False) if plan.kernels else replace(plan, precision="fp32")
     for mode in MODES[MODES.index(plan.mode) + 1 :]:
         if not any(part in broken for part in mode.split("+")):
             return replace(plan, mode=mode)
@@ -124,8 +125,8 @@ def step_down(failure: Unprepared, plan: Plan, lower: Plan) -> str:
         "eager": "slower, most of all for small networks: Python asks for each operation",
     }
     failed, cost = what[failure.stage], costs[lower.mode]
-    if failure.stage == "step" and plan.fused:
-        failed, cost = "a step with fused norms", "slower by what they save"
+    if failure.stage == "step" and plan.kernels:
+        failed, cost = "a step with our own kernels", "slower by what they save"
     elif failure.stage == "step":
         cost = "slower, and it needs more memory"
     return f"{failed} failed ({failure.reason}); it trains with {lower.in_words()} instead: {cost}"
@@ -183,8 +184,8 @@ def ways(network: nn.Module, facts: Facts) -> list[Plan]:
     """In what ways a network can be computed."""
     plain = [Plan(layout="channels_last"), Plan(layout="contiguous")]
     own = [replace(plain[0], merged=True)] if has_small_groups(network) else []
-    if facts.no_compiler is None and fused(network) is not None:
-        own += [replace(plan, fused=True) for plan in (plain[0], *own)]
+    if facts.no_compiler is None and with_own_kernels(network) is not None:
+        own += [replace(plan, kernels=True) for plan in (plain[0], *own)]
     return plain + own
 
 
@@ -211,7 +212,7 @@ def fastest(ways: list[Plan], recipe: Recipe, trials: Trials, said: list[str]) -
                 took[way] = seconds[plan]
             if failure and failure.is_for_lack_of_memory:
                 return None
-        ways = [way for way in took if took[way] <= CLOSE * min(took.values())] or ways
+        ways = [way for way in took if took[way] <= NEAR * min(took.values())] or ways
     best = min(seconds, key=_cost(seconds), default=None)
     return Found(plan=best, seconds=seconds[best]) if best else None
 

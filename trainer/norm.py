@@ -9,21 +9,18 @@ All of it is what torch computes, up to rounding: statistics in float32; in half
 
 from __future__ import annotations
 
-import math
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from trainer.convolution import has_hooks
+from trainer.tiles import Tiles, between, is_laid_out, laid_out
 
 Activation = Literal["none", "relu", "silu"]
 
 ACTIVATIONS: tuple[Activation, ...] = ("none", "relu", "silu")  # as the programs count them
-TILE = 4096  # values that a program works on at a time
-WIDEST = 64  # channels of these: a line of memory, in half precision
-PROGRAMS = 4  # for each of a GPU's multiprocessors, of those that add up
 TOTAL = {"PARTS": 128, "CHANNELS": 8}  # what a program that adds up their sums works on at a time
 
 
@@ -61,56 +58,6 @@ def can_be_fused(layer: nn.BatchNorm2d) -> bool:
     return type(layer) is nn.BatchNorm2d and usual and not has_hooks(layer)
 
 
-def is_laid_out(images: Tensor) -> bool:
-    """Are these (N, H, W, C) in memory, whatever lies between two pixels?"""
-    return images.dim() == 4 and between(images) > 0
-
-
-def between(images: Tensor) -> int:
-    """How far it is in memory from a pixel to the next one; 0 when that differs, or channels are not neighbours."""
-    count, channels, height, width = images.shape
-    of_image, of_channel, of_row, of_pixel = images.stride()
-    if width == 1:
-        of_pixel = of_row
-    if width * height == 1:
-        of_pixel = of_image
-    fits = (
-        (channels == 1 or of_channel == 1)
-        and (height == 1 or of_row == width * of_pixel)
-        and (count == 1 or of_image == height * width * of_pixel)
-    )
-    return of_pixel if fits and of_pixel >= channels else 0
-
-
-class _Tiles(NamedTuple):
-    """How images are cut for the programs: parts × columns of them to add up, each going through tiles below each
-    other; one for each tile to compute a result."""
-
-    rows: int  # pixels of all images
-    channels: int
-    align: int
-    of_rows: int  # of a tile
-    of_channels: int
-    each: int  # rows of a part
-    parts: int
-    columns: int
-
-    @classmethod
-    def of(cls, images: Tensor, *between: int) -> _Tiles:
-        count, channels, height, width = images.shape
-        rows, of_channels = count * height * width, min(WIDEST, _power_of_two(channels))
-        of_rows, columns = TILE // of_channels, -(-channels // of_channels)
-        wanted = max(1, PROGRAMS * _multiprocessors(images.device) // columns)
-        each = -(-rows // (wanted * of_rows)) * of_rows
-        align = math.gcd(channels, *between, 8)
-        return cls(rows, channels, align, of_rows, of_channels, each, -(-rows // each), columns)
-
-    @property
-    def all(self) -> tuple[int, int]:
-        """The grid of those that compute a result."""
-        return -(-self.rows // self.of_rows), self.columns
-
-
 class _Norm(torch.autograd.Function):
     """activation(batch_norm(images) + added), in training."""
 
@@ -121,23 +68,21 @@ class _Norm(torch.autograd.Function):
     ) -> Tensor:  # fmt: skip
         from trainer.kernels import norm as kernels
 
-        code = ACTIVATIONS.index(activation)
-        of_added = 0 if added is None else between(added)
-        tiles = _Tiles.of(images, between(images), of_added)
-        rows, channels, align, of_rows, of_channels, each, parts, columns = tiles
-        size = {"ALIGN": align, "ROWS": of_rows, "CHANNELS": of_channels}
-        partial = weight.new_empty(parts, 2, channels)
-        kernels.add_up[parts, columns](images, partial, rows, each, between(images) // align, channels // align, **size)
-        found = weight.new_empty(2, channels)
+        channels, code = images.shape[1], ACTIVATIONS.index(activation)
+        of_images, of_added = between(images), 0 if added is None else between(added)
+        tiles = Tiles.of(images, of_images, of_added)
+        partial, found = weight.new_empty(tiles.parts, 2, channels), weight.new_empty(2, channels)
+        kernels.add_up[tiles.parts, tiles.columns](
+            images, partial, tiles.rows, tiles.each, *tiles.aligned(of_images, channels), **tiles.size
+        )
         kernels.statistics[_total_grid(channels)](
-            images, partial, found, running_mean, running_variance, batches, rows, parts, channels, momentum, eps,
-            **TOTAL,
+            images, partial, found, running_mean, running_variance, batches, tiles.rows, tiles.parts, channels,
+            momentum, eps, **TOTAL,
         )  # fmt: skip
         result = torch.empty_like(images, memory_format=torch.channels_last)
         kernels.normalise[tiles.all](
-            images, images if added is None else added, result, found, weight, bias, rows,
-            between(images) // align, of_added // align, channels // align,
-            ADDS=added is not None, ACTIVATION=code, **size,
+            images, images if added is None else added, result, found, weight, bias, tiles.rows,
+            *tiles.aligned(of_images, of_added, channels), ADDS=added is not None, ACTIVATION=code, **tiles.size,
         )  # fmt: skip
         ctx.adds, ctx.code = added is not None, code
         ctx.save_for_backward(images, found, weight, bias, result if ctx.adds and code else None)
@@ -148,36 +93,24 @@ class _Norm(torch.autograd.Function):
         from trainer.kernels import norm as kernels
 
         images, found, weight, bias, result = ctx.saved_tensors
-        if not is_laid_out(gradient):
-            gradient = gradient.contiguous(memory_format=torch.channels_last)
-        tiles = _Tiles.of(images, between(images), between(gradient))
-        rows, channels, align, of_rows, of_channels, each, parts, columns = tiles
-        size = {"ALIGN": align, "ROWS": of_rows, "CHANNELS": of_channels}
-        partial, totals = weight.new_empty(parts, 2, channels), weight.new_empty(2, channels)
+        gradient = laid_out(gradient)
+        channels, of_images, of_gradient = images.shape[1], between(images), between(gradient)
+        tiles = Tiles.of(images, of_images, of_gradient)
+        partial, totals = weight.new_empty(tiles.parts, 2, channels), weight.new_empty(2, channels)
         through = gradient if result is None else torch.empty_like(result)  # the gradient of what came out of the sum
-        kernels.add_up_gradients[parts, columns](
-            gradient, images, images if result is None else result, through, partial, found, weight, bias, rows, each,
-            between(gradient) // align, between(images) // align, channels // align,
-            ADDS=ctx.adds, ACTIVATION=ctx.code, **size,
+        kernels.add_up_gradients[tiles.parts, tiles.columns](
+            gradient, images, images if result is None else result, through, partial, found, weight, bias,
+            tiles.rows, tiles.each, *tiles.aligned(of_gradient, of_images, channels),
+            ADDS=ctx.adds, ACTIVATION=ctx.code, **tiles.size,
         )  # fmt: skip
-        kernels.total_gradients[_total_grid(channels)](partial, totals, parts, channels, **TOTAL)
-        of_images = torch.empty_like(images, memory_format=torch.channels_last)
+        kernels.total_gradients[_total_grid(channels)](partial, totals, tiles.parts, channels, **TOTAL)
+        changes = torch.empty_like(images, memory_format=torch.channels_last)
         kernels.gradient_of_images[tiles.all](
-            through, images, totals, found, weight, bias, of_images, rows,
-            between(through) // align, between(images) // align, channels // align,
-            ACTIVATION=0 if ctx.adds else ctx.code, **size,
+            through, images, totals, found, weight, bias, changes, tiles.rows,
+            *tiles.aligned(between(through), of_images, channels), ACTIVATION=0 if ctx.adds else ctx.code, **tiles.size,
         )  # fmt: skip
-        return of_images, through if ctx.adds else None, totals[1], totals[0], None, None, None, None, None, None
+        return changes, through if ctx.adds else None, totals[1], totals[0], None, None, None, None, None, None
 
 
 def _total_grid(channels: int) -> tuple[int]:
     return (-(-channels // TOTAL["CHANNELS"]),)
-
-
-def _power_of_two(number: int) -> int:
-    """The next one that is not smaller."""
-    return 1 << (number - 1).bit_length()
-
-
-def _multiprocessors(device: torch.device) -> int:
-    return torch.cuda.get_device_properties(device).multi_processor_count if device.type == "cuda" else 1

@@ -38,7 +38,7 @@ LAYOUTS: tuple[Layout, ...] = ("contiguous", "channels_last")
 CLEARLY = 0.97  # what is usually the slower one must be faster by this factor to be preferred
 PAYS = 0.8  # on a CPU, less precision by this one: smaller gains come and go with what else the machine does
 FEW = 32  # images of a step that is tried first
-CLOSE = 1.3  # times the best step: plans that may be the fastest with more images, or in another precision
+CLOSE = 1.3  # times the best step: plans that may be the fastest with more images
 SHORT = 0.02  # seconds: a step as short tells nothing, as a small network's layers take less than what is around them
 
 
@@ -50,7 +50,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     layout: Layout = "contiguous"  # in memory: (N, C, H, W) or (N, H, W, C)
     pairs: bool = False  # on the CPU: convolutions to and from few channels two columns at a time
     depthwise: bool = False  # on the CPU: gradients of depthwise convolutions by our own ways, which a GPU always goes
-    fused: bool = False  # on a GPU: batch norms together with the sums and activations after them
+    kernels: bool = False  # on a GPU: norms with what follows them, and pooling, by our own kernels
     merged: bool = False  # on a GPU: small groups of convolutions several at a time
     threads: int | None = None  # on the CPU; of a run that is not exact, the most. None: the plan is for a GPU
     card: str = ""  # the GPU that it was chosen on
@@ -63,7 +63,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     def in_words(self) -> str:
         mode = [self.mode] if self.mode != "eager" else []
         own = ["in pairs"] * self.pairs + ["own depthwise gradients"] * self.depthwise
-        own += ["fused norms"] * self.fused + ["merged groups"] * self.merged
+        own += ["own kernels"] * self.kernels + ["merged groups"] * self.merged
         threads = [f"{self.threads} thread{'s' * (self.threads > 1)}"] if self.threads else []
         return ", ".join([*mode, self.precision, self.layout, *own, *threads])
 

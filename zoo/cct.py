@@ -56,7 +56,7 @@ class StochasticDepth(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or self.rate == 0:
             return x  # (N, tokens, width)
-        kept = x.new_empty(len(x), 1, 1).bernoulli_(1 - self.rate)  # (N, 1, 1), 1 where the branch stays, else 0
+        kept = x.new_empty(x.shape[0], 1, 1).bernoulli_(1 - self.rate)  # (N, 1, 1), 1 where the branch stays, else 0
         return x * kept / (1 - self.rate)  # (N, tokens, width)
 
 

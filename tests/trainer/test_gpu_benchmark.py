@@ -106,7 +106,8 @@ def test_a_plan_that_is_given_is_not_looked_for_and_only_the_rows_asked_for_are_
 ) -> None:
     plan = benchmark.plan_in_words("graph,fp32,channels_last")
     assert plan == Plan(mode="graph", precision="fp32", layout="channels_last")
-    assert benchmark.plan_in_words("graph,fp32,channels_last,merged,fused") == replace(plan, fused=True, merged=True)
+    own = replace(plan, kernels=True, merged=True)
+    assert benchmark.plan_in_words("graph,fp32,channels_last,merged,kernels") == own
     with pytest.raises(argparse.ArgumentTypeError, match="is no plan"):
         benchmark.plan_in_words("graph,fp32,channels_last,mode")
     options = asked(tmp_path, plan=plan, no_checks=True, compiled="vgg*")

@@ -13,15 +13,17 @@ from torch.nn import functional as F
 
 from store.records import Epoch, Recipe
 from tests.trainer.fake_gpu import FakeGpu
-from trainer import norm
+from trainer import norm, pool
 from trainer.data import load
-from trainer.fusing import fused
+from trainer.fusing import with_own_kernels
 from trainer.gpu import begin_on_gpu
 from trainer.job import fresh_network
 from trainer.loop import fit
-from trainer.norm import Activation, Norm, between
+from trainer.norm import Activation, Norm
 from trainer.plan import Plan
+from trainer.pool import MaxPool
 from trainer.source import Source
+from trainer.tiles import between
 from zoo.catalogue import select
 
 pytest.importorskip("triton", reason="torch brings triton on Linux alone")
@@ -146,14 +148,17 @@ def test_how_far_a_pixel_lies_from_the_next(images: Tensor, expected: int) -> No
 
 
 @pytest.mark.parametrize("model", [card.id for card in select("*")])
-def test_all_norms_of_the_catalogue_are_found(model: str) -> None:
+def test_all_norms_and_poolings_of_the_catalogue_are_found(model: str) -> None:
     network = fresh_network(model, 0, 10)
-    norms = sum(isinstance(layer, nn.BatchNorm2d) for layer in network.modules())
-    idle = {"efficientnet": 1}.get(model, 0)  # the first block has a norm that it makes no use of
-    whole = fused(network)
-    assert (whole is None) == (norms == 0)
-    if whole:
-        assert sum(isinstance(layer, Norm) for layer in whole.modules()) == norms - idle
+
+    def count(whole: nn.Module | None, *kinds: type[nn.Module]) -> list[int]:
+        return [sum(isinstance(layer, kind) for layer in whole.modules()) if whole else 0 for kind in kinds]
+
+    expected = count(network, nn.BatchNorm2d, nn.MaxPool2d)
+    expected[0] -= {"efficientnet": 1}.get(model, 0)  # the first block has a norm that it makes no use of
+    whole = with_own_kernels(network)
+    assert count(whole, Norm, MaxPool) == expected and count(whole, nn.BatchNorm2d) == [0]
+    assert (whole is None) == (expected == [0, 0])
 
 
 @pytest.mark.parametrize(
@@ -169,11 +174,12 @@ def test_all_norms_of_the_catalogue_are_found(model: str) -> None:
 def test_a_fused_network_computes_what_it_computed(
     model: str, expected: dict[tuple[Activation, int], int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With torch's own norms inside: the same bits of scores, gradients and statistics."""
-    monkeypatch.setattr(norm, "is_laid_out", lambda images: False)
+    """With torch's own norms and pooling inside: the same bits of scores, gradients and statistics."""
+    for module in (norm, pool):
+        monkeypatch.setattr(module, "is_laid_out", lambda images: False)
     network = fresh_network(model, 0, 10).train()
     twin = copy.deepcopy(network)
-    whole = fused(twin)
+    whole = with_own_kernels(twin)
     assert isinstance(whole, torch.fx.GraphModule)
     kinds = Counter(
         (layer.activation, len(node.args))
@@ -221,7 +227,7 @@ class Following(nn.Module):
 )
 def test_only_what_nobody_else_needs_becomes_one(then: Any, activation: Activation, arguments: int) -> None:
     network = Following(then).train()
-    whole = fused(network)
+    whole = with_own_kernels(network)
     assert isinstance(whole, torch.fx.GraphModule)
     layer = whole.get_submodule("norm")
     assert isinstance(layer, Norm) and layer.activation == activation
@@ -245,22 +251,22 @@ def with_and_without(change: Any, one: Tensor) -> Tensor:
 
 
 def test_what_cannot_be_followed_or_is_listened_to_is_left_as_it_is() -> None:
-    assert fused(Following(lambda it, x, y: it.norm(y) if y.sum() > 0 else y)) is None
-    assert fused(nn.Sequential(nn.Conv2d(3, 3, 1), nn.ReLU())) is None
+    assert with_own_kernels(Following(lambda it, x, y: it.norm(y) if y.sum() > 0 else y)) is None
+    assert with_own_kernels(nn.Sequential(nn.Conv2d(3, 3, 1), nn.ReLU())) is None
     twice = Following(lambda it, x, y: it.norm(it.norm(y)))
-    assert fused(twice) is None
+    assert with_own_kernels(twice) is None
     heard = Following(lambda it, x, y: it.norm(y))
     heard.norm.register_forward_hook(lambda *args: None)
-    assert fused(heard) is None
+    assert with_own_kernels(heard) is None
     for layer in (nn.BatchNorm2d(3, affine=False), nn.BatchNorm2d(3, momentum=None), nn.InstanceNorm2d(3)):
-        assert fused(nn.Sequential(layer)) is None
+        assert with_own_kernels(nn.Sequential(layer)) is None
 
 
-def test_a_run_with_fused_norms_learns_what_it_learns_without() -> None:
+def test_a_run_with_own_kernels_learns_what_it_learns_without() -> None:
     """Two epochs with their short last batches, replayed, in float32."""
     data, recipe = load(Source("synthetic"), train_limit=70, test_limit=20), Recipe(epochs=2, batch_size=40)
     ends = []
-    for is_fused in (False, True):
+    for has_own in (False, True):
         network = nn.Sequential(
             nn.Conv2d(3, 8, 4, stride=4), nn.BatchNorm2d(8), nn.ReLU(), nn.Flatten(), nn.Linear(512, 10)
         )
@@ -268,9 +274,9 @@ def test_a_run_with_fused_norms_learns_what_it_learns_without() -> None:
             torch.manual_seed(0)
             for parameter in network.parameters():
                 parameter.uniform_(-0.1, 0.1)
-        plan = Plan(mode="graph", layout="channels_last", fused=is_fused)
+        plan = Plan(mode="graph", layout="channels_last", kernels=has_own)
         state, engine = begin_on_gpu(network, recipe, data, FakeGpu(), plan, None)
-        assert engine.plan.fused == is_fused and not engine.remarks
+        assert engine.plan.kernels == has_own and not engine.remarks
         epochs = [news for news in fit(state, data, recipe, 0, engine) if isinstance(news, Epoch)]
         ends.append((epochs[-1].train_loss, [tensor.clone() for tensor in state.network.state_dict().values()]))
     (loss, tensors), (fused_loss, fused_tensors) = ends

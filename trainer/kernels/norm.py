@@ -1,12 +1,6 @@
 """Batch norm, the sum and the activation after it (trainer/norm.py).
 
-They look at images (N, C, H, W) that lie in memory as (N, H, W, C): a matrix with a row for each pixel of each image
-and a column for each channel. A program takes a tile of it, ROWS × CHANNELS. Between two rows may lie more than the
-channels, where the images are a part of others.
-
-All sums are taken in float32 and in the same order every time. What changes from layer to layer is given as multiples
-of ALIGN, the largest power of two up to 8 that divides all of it: so the compiler knows that it can load as many values
-at once.
+All sums are taken in float32 and in the same order every time.
 """
 
 from __future__ import annotations
@@ -14,14 +8,9 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
+from trainer.kernels.tiles import program, tile
+
 NONE, RELU, SILU = tl.constexpr(0), tl.constexpr(1), tl.constexpr(2)
-
-
-@triton.jit
-def _tile(row, channel, between, last, channels):
-    """Where the values of a tile lie, and which of them are there."""
-    there = (row < last)[:, None] & (channel < channels)[None, :]
-    return row.to(tl.int64)[:, None] * between + channel[None, :], there
 
 
 @triton.jit
@@ -44,7 +33,7 @@ def _through_activation(gradient, value, ACTIVATION: tl.constexpr):
     return gradient
 
 
-@triton.jit
+@program
 def add_up(
     images, partial, rows, each, between, channels,
     ALIGN: tl.constexpr, ROWS: tl.constexpr, CHANNELS: tl.constexpr,
@@ -59,7 +48,7 @@ def add_up(
     total = tl.zeros((ROWS, CHANNELS), tl.float32)
     squares = tl.zeros((ROWS, CHANNELS), tl.float32)
     for begin in range(first, last, ROWS):
-        at, there = _tile(begin + tl.arange(0, ROWS), channel, between, last, channels)
+        at, there = tile(begin + tl.arange(0, ROWS), channel, between, last, channels)
         value = tl.load(images + at, mask=there, other=0).to(tl.float32)
         value = tl.where(there, value - origin, 0.0)
         total += value
@@ -75,13 +64,13 @@ def _total(partial, channel, parts, channels, PARTS: tl.constexpr, CHANNELS: tl.
     total = tl.zeros((PARTS, CHANNELS), tl.float32)
     second = tl.zeros((PARTS, CHANNELS), tl.float32)
     for begin in range(0, parts, PARTS):
-        at, there = _tile(begin + tl.arange(0, PARTS), channel, 2 * channels, parts, channels)
+        at, there = tile(begin + tl.arange(0, PARTS), channel, 2 * channels, parts, channels)
         total += tl.load(partial + at, mask=there, other=0.0)
         second += tl.load(partial + at + channels, mask=there, other=0.0)
     return tl.sum(total, 0), tl.sum(second, 0)
 
 
-@triton.jit
+@program
 def statistics(
     images, partial, found, running_mean, running_variance, batches, rows, parts, channels, momentum, eps,
     PARTS: tl.constexpr, CHANNELS: tl.constexpr,
@@ -116,7 +105,7 @@ def _parameters(found, weight, bias, channel, channels):
     return mean[None, :], inverse[None, :], weight[None, :], bias[None, :]
 
 
-@triton.jit
+@program
 def normalise(
     images, added, result, found, weight, bias, rows, between, between_added, channels,
     ADDS: tl.constexpr, ACTIVATION: tl.constexpr, ALIGN: tl.constexpr, ROWS: tl.constexpr, CHANNELS: tl.constexpr,
@@ -126,17 +115,17 @@ def normalise(
     row = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
     channel = tl.program_id(1) * CHANNELS + tl.arange(0, CHANNELS)
     mean, inverse, weight, bias = _parameters(found, weight, bias, channel, channels)
-    at, there = _tile(row, channel, between, rows, channels)
+    at, there = tile(row, channel, between, rows, channels)
     value = tl.load(images + at, mask=there, other=0).to(tl.float32)
     value = (value - mean) * inverse * weight + bias
     if ADDS:
-        at, there = _tile(row, channel, between_added, rows, channels)
+        at, there = tile(row, channel, between_added, rows, channels)
         value += tl.load(added + at, mask=there, other=0).to(tl.float32)
-    at, there = _tile(row, channel, channels, rows, channels)
+    at, there = tile(row, channel, channels, rows, channels)
     tl.store(result + at, _activated(value, ACTIVATION).to(result.dtype.element_ty), mask=there)
 
 
-@triton.jit
+@program
 def add_up_gradients(
     gradient, images, result, of_added, partial, found, weight, bias, rows, each, between_gradient, between, channels,
     ADDS: tl.constexpr, ACTIVATION: tl.constexpr, ALIGN: tl.constexpr, ROWS: tl.constexpr, CHANNELS: tl.constexpr,
@@ -152,12 +141,12 @@ def add_up_gradients(
     of_weight = tl.zeros((ROWS, CHANNELS), tl.float32)
     for begin in range(first, last, ROWS):
         row = begin + tl.arange(0, ROWS)
-        at, there = _tile(row, channel, between, last, channels)
+        at, there = tile(row, channel, between, last, channels)
         normal = (tl.load(images + at, mask=there, other=0).to(tl.float32) - mean) * inverse
-        at, there = _tile(row, channel, between_gradient, last, channels)
+        at, there = tile(row, channel, between_gradient, last, channels)
         slope = tl.load(gradient + at, mask=there, other=0).to(tl.float32)
         if ADDS and ACTIVATION != NONE:
-            at, there = _tile(row, channel, channels, last, channels)
+            at, there = tile(row, channel, channels, last, channels)
             slope = _through_activation(slope, tl.load(result + at, mask=there, other=0), ACTIVATION)
             tl.store(of_added + at, slope.to(of_added.dtype.element_ty), mask=there)
         else:
@@ -169,7 +158,7 @@ def add_up_gradients(
     tl.store(out + channels, tl.sum(of_weight, 0), mask=channel < channels)
 
 
-@triton.jit
+@program
 def total_gradients(partial, totals, parts, channels, PARTS: tl.constexpr, CHANNELS: tl.constexpr):
     """→ totals (2, channels): the gradients of bias and weight"""
     channel = tl.program_id(0) * CHANNELS + tl.arange(0, CHANNELS)
@@ -178,7 +167,7 @@ def total_gradients(partial, totals, parts, channels, PARTS: tl.constexpr, CHANN
     tl.store(totals + channels + channel, of_weight, mask=channel < channels)
 
 
-@triton.jit
+@program
 def gradient_of_images(
     gradient, images, totals, found, weight, bias, result, rows, between_gradient, between, channels,
     ACTIVATION: tl.constexpr, ALIGN: tl.constexpr, ROWS: tl.constexpr, CHANNELS: tl.constexpr,
@@ -190,11 +179,11 @@ def gradient_of_images(
     mean, inverse, weight, bias = _parameters(found, weight, bias, channel, channels)
     of_bias = tl.load(totals + channel, mask=channel < channels, other=0.0)[None, :]
     of_weight = tl.load(totals + channels + channel, mask=channel < channels, other=0.0)[None, :]
-    at, there = _tile(row, channel, between, rows, channels)
+    at, there = tile(row, channel, between, rows, channels)
     normal = (tl.load(images + at, mask=there, other=0).to(tl.float32) - mean) * inverse
-    at, there = _tile(row, channel, between_gradient, rows, channels)
+    at, there = tile(row, channel, between_gradient, rows, channels)
     slope = tl.load(gradient + at, mask=there, other=0).to(tl.float32)
     slope = _through_activation(slope, normal * weight + bias, ACTIVATION)
     slope = weight * inverse * (slope - (of_bias + normal * of_weight) / rows)
-    at, there = _tile(row, channel, channels, rows, channels)
+    at, there = tile(row, channel, channels, rows, channels)
     tl.store(result + at, slope.to(result.dtype.element_ty), mask=there)
