@@ -116,4 +116,4 @@ def test_the_map_of_the_trainer_names_each_file_once_and_no_other() -> None:
     text = ast.get_docstring(ast.parse((ROOT / "trainer" / "__init__.py").read_text(encoding="utf-8"))) or ""
     named = [name for line in text.splitlines() if line.startswith("- ") for name in line.split(": ")[1].split(", ")]
     files = [path.stem for path in (ROOT / "trainer").glob("*.py") if path.stem != "__init__"]
-    assert sorted(named) == sorted([*files, "export"])
+    assert sorted(named) == sorted([*files, "export", "kernels"])

@@ -42,7 +42,7 @@ MODES: tuple[Mode, ...] = ("graph+compile", "graph", "compile", "eager")  # down
 # What compiling is expected to cost and to save, until it was tried on this network and card. Guesses, from counting
 # the operations that can be fused; not measured.
 FOR_A_NETWORK, FOR_A_LAYER = 10.0, 0.5  # seconds to compile
-SAVING = 0.25  # of a step
+SAVING, SAVING_BESIDE_OURS = 0.25, 0.1  # of a step; of one whose norms are fused by our kernels already
 WORTH = 1.5  # compiling must save this many times what it costs
 
 
@@ -251,7 +251,8 @@ def compiled(plan: Plan) -> Plan:
 def is_worth_trying(found: Found, network: nn.Module, steps: int) -> bool:
     """Would a run of so many steps win back what compiling is expected to cost?"""
     layers = sum(not list(module.children()) for module in network.modules())
-    return SAVING * found.seconds * steps > WORTH * (FOR_A_NETWORK + FOR_A_LAYER * layers)
+    saving = SAVING_BESIDE_OURS if found.plan.kernels else SAVING
+    return saving * found.seconds * steps > WORTH * (FOR_A_NETWORK + FOR_A_LAYER * layers)
 
 
 def is_worth_compiling(found: Found, steps: int, cost: float) -> bool:

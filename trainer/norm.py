@@ -37,9 +37,7 @@ class Norm(nn.Module):
         self.num_batches_tracked = like.num_batches_tracked
 
     def forward(self, x: Tensor, added: Tensor | None = None) -> Tensor:
-        if is_laid_out(x) and (
-            added is None or (is_laid_out(added) and added.shape == x.shape and added.dtype == x.dtype)
-        ):
+        if self._takes(x, added):
             result: Tensor = _Norm.apply(
                 x, added, self.weight, self.bias, self.running_mean, self.running_var, self.num_batches_tracked,
                 self.momentum, self.eps, self.activation,
@@ -50,6 +48,12 @@ class Norm(nn.Module):
         if added is not None:
             x = x + added
         return F.relu(x) if self.activation == "relu" else F.silu(x) if self.activation == "silu" else x
+
+    @staticmethod
+    def _takes(x: Tensor, added: Tensor | None) -> bool:
+        if added is not None and not (is_laid_out(added) and added.shape == x.shape and added.dtype == x.dtype):
+            return False
+        return is_laid_out(x) and x.numel() > x.shape[1]  # of a single value there is no variance, as torch will say
 
 
 def can_be_fused(layer: nn.BatchNorm2d) -> bool:

@@ -14,10 +14,15 @@ from zoo.catalogue import select
 
 
 @pytest.mark.parametrize(
-    ("channels", "results", "groups", "left"),
-    [(96, 96, 32, 1), (768, 768, 32, 8), (368, 368, 46, 2), (128, 128, 32, 2), (200, 50, 2, 1), (24, 48, 3, 1)],
+    ("channels", "results", "groups", "left", "bias"),
+    [
+        (96, 96, 32, 1, False),
+        (152, 152, 38, 2, True),
+        (128, 128, 32, 2, False),
+        (200, 50, 2, 1, False),
+        (24, 48, 3, 1, True),
+    ],
 )
-@pytest.mark.parametrize("bias", [False, True])
 def test_merged_groups_are_the_groups(channels: int, results: int, groups: int, left: int, bias: bool) -> None:
     with torch.random.fork_rng():
         torch.manual_seed(0)

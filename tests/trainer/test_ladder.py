@@ -271,6 +271,8 @@ def test_a_file_that_cannot_be_read_only_costs_other_trials(content: bytes, tmp_
 def test_what_compiling_saves_is_weighed_against_the_length_of_the_run() -> None:
     found = Found(plan=Plan(mode="graph"), seconds=0.010)
     assert is_worth_trying(found, network(), LONG) and not is_worth_trying(found, network(), SHORT)
+    ours = Found(plan=Plan(mode="graph", kernels=True), seconds=0.010)
+    assert is_worth_trying(found, network(), 12_000) and not is_worth_trying(ours, network(), 12_000)
     deep = nn.Sequential(*(nn.ReLU() for _ in range(400)))
     assert is_worth_trying(found, network(), 9_000) and not is_worth_trying(found, deep, 9_000)
     assert not is_worth_compiling(found, LONG, 0.0)  # it was never tried

@@ -110,6 +110,11 @@ def test_a_small_variance_beside_a_large_mean_keeps_its_digits() -> None:
     assert not is_close(naive, images.double().var((0, 2, 3)), 1e-2)  # what the sums from 0 on would give
 
 
+def test_of_a_single_value_there_is_no_variance() -> None:
+    with pytest.raises(ValueError, match="more than 1 value per channel"):
+        Norm(some_norm(8), "relu")(some_images((1, 8, 1, 1), torch.float32, 0))
+
+
 def test_what_is_not_finite_stays_so() -> None:
     images = some_images((2, 8, 4, 4), torch.float32, 0)
     images[0, 0, 0, 0] = torch.nan
