@@ -28,6 +28,7 @@ WAYS = {
     "channels_last": "images in memory pixel by pixel",
     "not in pairs": "convolutions to and from few channels one column at a time",
     "torch's depthwise gradients": "all of them by oneDNN, as it has them",
+    "merged groups": "small groups of convolutions several at a time, as a GPU may do it",
     "freed memory is not kept": "glibc's allocator as it comes",
     "threads never sleep": "GNU OpenMP's default: they spin while they wait for each other",
     "threads sleep at once": "OMP_WAIT_POLICY=passive",
@@ -69,6 +70,8 @@ def seconds_per_step(model: str, way: str, seconds: float, plan: dict[str, Any])
     threads = torch.get_num_threads()
     if way in {"contiguous", "channels_last"}:
         plan = plan | {"layout": way}
+    if way == "merged groups":
+        plan = plan | {"merged": True}
     if way in WITHOUT:
         plan = plan | {WITHOUT[way]: False}
     if way in {"fp32", "bf16"}:
