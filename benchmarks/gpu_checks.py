@@ -24,6 +24,7 @@ from torch.nn import functional as F
 from store.records import Epoch, Recipe, Step
 from trainer import checkpoint, loop
 from trainer.batch import Form, Place, draw, training_batch
+from trainer.concatenate import concatenated
 from trainer.cuda import Gpu
 from trainer.data import DataSet, Images
 from trainer.device import prepare_process
@@ -40,7 +41,7 @@ EXACT = Recipe(epochs=2, exact=True)
 ONE = "resnet18"  # where one is enough
 STEPS = 20  # and a short one: 20 × 128 + 80 images
 NETWORKS = ("lenet", "resnet18", "efficientnet", "vit_h1_l1")  # plain; with norms; dropout, depthwise; attention
-OWN = ("mobilenetv2", "dpn26")  # with our own layers: sums, depthwise and grouped convolutions
+OWN = ("mobilenetv2", "dpn26", "densenet121_k12")  # with our own layers: sums, groups, concatenations
 NORMS: tuple[tuple[Activation, bool, tuple[int, ...]], ...] = (
     ("relu", False, (128, 64, 32, 32)),
     ("relu", True, (128, 512, 4, 4)),
@@ -118,12 +119,14 @@ def images_equal_those_of_a_cpu(data: DataSet, gpu: Gpu) -> str:
 
 
 def kernels_equal_torch(gpu: Gpu) -> str:
-    """Norms with what follows them and max pooling, and their gradients, by our kernels and by torch in float64."""
+    """Norms with what follows them, pooling, concatenations, and their gradients: ours and torch's in float64."""
     worst: dict[torch.dtype, float] = {}
     for dtype, tolerance in {torch.float32: 1e-4, torch.float16: 5e-3, torch.bfloat16: 4e-2}.items():
         for activation, adds, shape in NORMS:
             found = max(
-                norm_differs(activation, adds, shape, dtype, gpu.device), pool_differs(shape, dtype, gpu.device)
+                norm_differs(activation, adds, shape, dtype, gpu.device),
+                pool_differs(shape, dtype, gpu.device),
+                cat_differs(shape, dtype, gpu.device),
             )
             assert found < tolerance, f"{activation}, {'a sum, ' * adds}{shape}, {dtype}: {found:.1e}"
             worst[dtype] = max(worst.get(dtype, 0.0), found)
@@ -171,6 +174,18 @@ def pool_differs(shape: tuple[int, ...], dtype: torch.dtype, device: torch.devic
     result.backward(slope)
     expected.backward(slope.double())
     return apart([result, images.grad], [expected, exact.grad])
+
+
+def cat_differs(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> float:
+    """Results and gradients of the ReLU of a concatenation of images with a sum."""
+    parts = [half_of_a_concatenation(shape, dtype, device).requires_grad_() for _ in range(3)]
+    exact = [part.detach().double().requires_grad_() for part in parts]
+    result = concatenated([parts[0], (parts[1], parts[2])], True)
+    expected = F.relu(torch.cat([exact[0], exact[1] + exact[2]], dim=1))
+    slope = torch.randn_like(expected).to(dtype) * (expected > 0.01)
+    result.backward(slope)
+    expected.backward(slope.double())
+    return apart([result, *(part.grad for part in parts)], [expected, *(part.grad for part in exact)])
 
 
 def graph_equals_eager(data: DataSet, gpu: Gpu) -> str:

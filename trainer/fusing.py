@@ -1,7 +1,7 @@
 """Let a network compute some layers by our own kernels (trainer/norm.py, trainer/pool.py), without a change to it.
 
 torch.fx (https://docs.pytorch.org/docs/stable/fx.html) writes down what a network does with a batch of images. In that
-list a norm, the sum and the activation after it are found, and become one; poolings are replaced.
+list a norm, the sum and the activation after it are found, and become one; poolings and concatenations are replaced.
 """
 
 from __future__ import annotations
@@ -11,9 +11,11 @@ import operator
 from collections import Counter
 from typing import Any
 
+import torch
 from torch import fx, nn
 from torch.nn import functional as F
 
+from trainer.concatenate import concatenated, split
 from trainer.convolution import has_hooks
 from trainer.norm import Activation, Norm, can_be_fused
 from trainer.pool import MaxPool, is_pool
@@ -50,7 +52,12 @@ def with_own_kernels(network: nn.Module) -> nn.Module | None:
             ours[node.target] = _fuse(graph, node, layer, layers)
         elif isinstance(layer, nn.MaxPool2d) and is_pool(layer):
             ours[node.target] = MaxPool(layer)
-    if not ours:
+        elif node.op == "call_function" and node.target is torch.cat and _along_channels(node):
+            _concatenate(graph, node, layers)
+        elif node.op == "call_method" and node.target == "split" and _along_channels(node):
+            with graph.inserting_before(node):
+                _replace(graph, [node], graph.call_function(split, node.args[:2]))
+    if not ours:  # what is concatenated without them is no images
         return None
     whole = fx.GraphModule(network, graph)
     for name, layer in ours.items():
@@ -59,22 +66,66 @@ def with_own_kernels(network: nn.Module) -> nn.Module | None:
 
 
 def _fuse(graph: fx.Graph, norm: fx.Node, layer: nn.BatchNorm2d, layers: Layers) -> Norm:
-    """Put one node in the place of a norm and of what alone makes use of it: a sum, an activation, a sum and a ReLU."""
-    (images,), chain = norm.args, [norm]
+    """Put one node in the place of a norm and of what alone makes use of it: a sum, an activation, a sum and a ReLU.
+
+    What makes use of the same images later gets them from there: so their gradients come together in one place.
+    """
+    images: Any = norm.args[0]
+    chain = [norm]
     added = _what_is_added(norm)
     if added:
         chain += norm.users
     activation = _activation_after(chain[-1], layers)
-    if added and activation == "silu":  # our programs have no such gradient, as no network here has such a block
+    if added and activation == "silu":  # our kernels have no such gradient, as no network here has such a block
         activation = "none"
     if activation != "none":
         chain += chain[-1].users
     with graph.inserting_before(chain[-1] if added else norm):
         whole = graph.call_module(str(norm.target), (images, added) if added else (images,))
-    chain[-1].replace_all_uses_with(whole)
+    later = [user for user in images.users if user > whole and user is not norm]
+    if later:
+        with graph.inserting_after(whole):
+            passed = graph.call_function(operator.getitem, (whole, 1))
+            result = graph.call_function(operator.getitem, (whole, 0))
+        for user in later:
+            user.replace_input_with(images, passed)
+    _replace(graph, chain, result if later else whole)
+    return Norm(layer, activation, passes=bool(later))
+
+
+def _concatenate(graph: fx.Graph, cat: fx.Node, layers: Layers) -> None:
+    """Let a concatenation be ours, with the ReLU after it and the sums that only it makes use of."""
+    parts: Any = cat.args[0]
+    sums = [part for part in parts if _is_sum_for_one(part) and parts.count(part) == 1]
+    chain, relu = [cat], _activation_after(cat, layers) == "relu"
+    if relu:
+        chain += cat.users
+    with graph.inserting_before(cat):
+        ours = graph.call_function(concatenated, ([part.args if part in sums else part for part in parts], relu))
+    _replace(graph, [*sums, *chain], ours)
+
+
+def _replace(graph: fx.Graph, chain: list[fx.Node], ours: fx.Node) -> None:
+    """Of nodes that lead to each other, the last one's result comes from ours."""
+    chain[-1].replace_all_uses_with(ours)
     for node in reversed(chain):
         graph.erase_node(node)
-    return Norm(layer, activation)
+
+
+def _along_channels(node: fx.Node) -> bool:
+    """Is what is put together or taken apart here a list, along the second dimension?"""
+    what = node.args[0] if node.target is torch.cat else node.args[1] if len(node.args) > 1 else None
+    dim = node.args[2 if node.op == "call_method" else 1 :] or (node.kwargs.get("dim"),)
+    return isinstance(what, (list, tuple)) and dim == (1,)
+
+
+def _is_sum_for_one(node: fx.Node) -> bool:
+    """Is this a sum of images that nobody else makes use of, and that only one makes use of?"""
+    return (
+        node.target is operator.add
+        and len(node.users) == 1
+        and all(isinstance(image, fx.Node) and len(image.users) == 1 for image in node.args)
+    )
 
 
 def _what_is_added(norm: fx.Node) -> fx.Node | None:

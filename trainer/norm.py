@@ -26,28 +26,32 @@ TOTAL = {"PARTS": 128, "CHANNELS": 8}  # what a program that adds up their sums 
 
 class Norm(nn.Module):
     """The batch norm `like`, with its parameters and statistics, and what comes after it: x, added → activation(norm(x)
-    + added), of (N, C, H, W) each. For training."""
+    + added), of (N, C, H, W) each. For training.
 
-    def __init__(self, like: nn.BatchNorm2d, activation: Activation) -> None:
+    Where it `passes` x on, too, the result is both, and the gradients of both come together on the way.
+    """
+
+    def __init__(self, like: nn.BatchNorm2d, activation: Activation, passes: bool = False) -> None:
         super().__init__()
         assert like.momentum is not None and like.num_batches_tracked is not None, "see can_be_fused"
-        self.eps, self.momentum, self.activation = like.eps, like.momentum, activation
+        self.eps, self.momentum, self.activation, self.passes = like.eps, like.momentum, activation, passes
         self.weight, self.bias = like.weight, like.bias
         self.running_mean, self.running_var = like.running_mean, like.running_var
         self.num_batches_tracked = like.num_batches_tracked
 
-    def forward(self, x: Tensor, added: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, added: Tensor | None = None) -> Tensor | tuple[Tensor, Tensor]:
         if self._takes(x, added):
-            result: Tensor = _Norm.apply(
+            result, passing = _Norm.apply(
                 x, added, self.weight, self.bias, self.running_mean, self.running_var, self.num_batches_tracked,
                 self.momentum, self.eps, self.activation,
             )  # fmt: skip
-            return result
+            return (result, passing) if self.passes else result
         self.num_batches_tracked.add_(1)
-        x = F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, True, self.momentum, self.eps)
+        y = F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, True, self.momentum, self.eps)
         if added is not None:
-            x = x + added
-        return F.relu(x) if self.activation == "relu" else F.silu(x) if self.activation == "silu" else x
+            y = y + added
+        y = F.relu(y) if self.activation == "relu" else F.silu(y) if self.activation == "silu" else y
+        return (y, x) if self.passes else y
 
     @staticmethod
     def _takes(x: Tensor, added: Tensor | None) -> bool:
@@ -63,13 +67,13 @@ def can_be_fused(layer: nn.BatchNorm2d) -> bool:
 
 
 class _Norm(torch.autograd.Function):
-    """activation(batch_norm(images) + added), in training."""
+    """activation(batch_norm(images) + added), in training, and the images."""
 
     @staticmethod
     def forward(
         ctx: Any, images: Tensor, added: Tensor | None, weight: Tensor, bias: Tensor, running_mean: Tensor,
         running_variance: Tensor, batches: Tensor, momentum: float, eps: float, activation: Activation,
-    ) -> Tensor:  # fmt: skip
+    ) -> tuple[Tensor, Tensor]:  # fmt: skip
         from trainer.kernels import norm as kernels
 
         channels, code = images.shape[1], ACTIVATIONS.index(activation)
@@ -90,16 +94,20 @@ class _Norm(torch.autograd.Function):
         )  # fmt: skip
         ctx.adds, ctx.code = added is not None, code
         ctx.save_for_backward(images, found, weight, bias, result if ctx.adds and code else None)
-        return result
+        ctx.set_materialize_grads(False)  # of the images usually none comes
+        return result, images
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, gradient: Tensor | None, passing: Tensor | None) -> tuple[Tensor | None, ...]:
         from trainer.kernels import norm as kernels
 
+        if gradient is None:  # nobody needed the norm
+            return passing, None, None, None, None, None, None, None, None, None
         images, found, weight, bias, result = ctx.saved_tensors
-        gradient = laid_out(gradient)
+        gradient, passing = laid_out(gradient), None if passing is None else laid_out(passing)
         channels, of_images, of_gradient = images.shape[1], between(images), between(gradient)
-        tiles = Tiles.of(images, of_images, of_gradient)
+        of_passing = 0 if passing is None else between(passing)
+        tiles = Tiles.of(images, of_images, of_gradient, of_passing)
         partial, totals = weight.new_empty(tiles.parts, 2, channels), weight.new_empty(2, channels)
         through = gradient if result is None else torch.empty_like(result)  # the gradient of what came out of the sum
         kernels.add_up_gradients[tiles.parts, tiles.columns](
@@ -110,8 +118,9 @@ class _Norm(torch.autograd.Function):
         kernels.total_gradients[_total_grid(channels)](partial, totals, tiles.parts, channels, **TOTAL)
         changes = torch.empty_like(images, memory_format=torch.channels_last)
         kernels.gradient_of_images[tiles.all](
-            through, images, totals, found, weight, bias, changes, tiles.rows,
-            *tiles.aligned(between(through), of_images, channels), ACTIVATION=0 if ctx.adds else ctx.code, **tiles.size,
+            through, images, images if passing is None else passing, totals, found, weight, bias, changes, tiles.rows,
+            *tiles.aligned(between(through), of_images, of_passing, channels),
+            ACTIVATION=0 if ctx.adds else ctx.code, PASSES=passing is not None, **tiles.size,
         )  # fmt: skip
         return changes, through if ctx.adds else None, totals[1], totals[0], None, None, None, None, None, None
 

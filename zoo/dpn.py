@@ -13,7 +13,7 @@ For CIFAR-10: widths and depths of DPN-92 are the paper's; DPN-26 has two blocks
 convolution with stride 1 and no pool. Norm and ReLU come after each convolution, not before it as in the authors'
 network, and where a stage begins, the projected input has one dense part, not two.
 
-Look at: the last two lines of `DualPathBlock.forward`: the sum is ResNet, the concatenation is DenseNet.
+Look at: the end of `DualPathBlock.forward`: the sum is ResNet, the concatenation is DenseNet.
 """
 
 import torch
@@ -49,8 +49,9 @@ class DualPathBlock(nn.Module):
         y = F.relu(self.grouped(y))  # (N, middle, H/stride, W/stride)
         y = self.widen(y)  # (N, width + dense, H/stride, W/stride)
         x = self.shortcut(x)  # (N, width + d, H/stride, W/stride)
-        added = x[:, : self.width] + y[:, : self.width]  # (N, width, H/stride, W/stride)
-        y = torch.cat([added, x[:, self.width :], y[:, self.width :]], dim=1)  # (N, width + d + dense, …)
+        x_added, x_beside = x.split([self.width, x.shape[1] - self.width], dim=1)  # (N, width, …), (N, d, …)
+        y_added, y_beside = y.split([self.width, y.shape[1] - self.width], dim=1)  # (N, width, …), (N, dense, …)
+        y = torch.cat([x_added + y_added, x_beside, y_beside], dim=1)  # (N, width + d + dense, H/stride, W/stride)
         return F.relu(y)  # (N, width + d + dense, H/stride, W/stride)
 
 

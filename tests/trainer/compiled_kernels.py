@@ -9,12 +9,12 @@ from triton import compile
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
-from trainer.kernels import norm, pool
+from trainer.kernels import concatenate, norm, pool
 
 TILE = {"ALIGN": 8, "ROWS": 64, "CHANNELS": 64}
 HALF, INT8 = "*fp16", "*i8"
 KINDS = {
-    **dict.fromkeys(("images", "added", "result", "gradient", "of_added"), HALF),
+    **dict.fromkeys(("images", "added", "result", "gradient", "of_added", "passing", "changes"), HALF),
     **dict.fromkeys(("partial", "found", "totals", "weight", "bias", "running_mean", "running_variance"), "*fp32"),
     "chosen": INT8,
     "batches": "*i64",
@@ -30,7 +30,10 @@ KERNELS = [
     (norm.add_up_gradients, TILE | {"ADDS": True, "ACTIVATION": 1}),
     (norm.add_up_gradients, TILE | {"ADDS": False, "ACTIVATION": 2}),
     (norm.total_gradients, {"PARTS": 128, "CHANNELS": 8}),
-    (norm.gradient_of_images, TILE | {"ACTIVATION": 2}),
+    (norm.gradient_of_images, TILE | {"ACTIVATION": 2, "PASSES": True}),
+    (norm.gradient_of_images, TILE | {"ACTIVATION": 1, "PASSES": False}),
+    (concatenate.put, TILE | {"ADDS": True, "RELU": True}),
+    (concatenate.through_relu, TILE),
     (pool.largest, TILE | WINDOW),
     (pool.gradient_of_images, TILE | WINDOW),
 ]

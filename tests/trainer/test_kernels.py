@@ -25,8 +25,8 @@ def test_they_compile_for_an_h100_and_fetch_sixteen_bytes_at_a_time(tmp_path: Pa
     )
     assert done.returncode == 0, done.stderr
     lines = [line.split() for line in done.stdout.splitlines()]
-    assert len(lines) == 10
+    assert len(lines) == 13
     wide = {name: int(count) for name, count, _ in lines if int(count)}
     assert set(wide) == {
-        "add_up", "normalise", "add_up_gradients", "gradient_of_images", "largest",
+        "add_up", "normalise", "add_up_gradients", "gradient_of_images", "largest", "put", "through_relu",
     }  # fmt: skip

@@ -110,6 +110,24 @@ def test_a_small_variance_beside_a_large_mean_keeps_its_digits() -> None:
     assert not is_close(naive, images.double().var((0, 2, 3)), 1e-2)  # what the sums from 0 on would give
 
 
+@pytest.mark.parametrize("beside", [0, 8])
+def test_gradients_of_images_that_are_passed_on_come_together(beside: int) -> None:
+    shape = (3, 24, 6, 5)
+    layer, results = some_norm(24), []
+    for is_ours in (True, False):
+        images = some_images(shape, torch.float32, 0).requires_grad_()
+        twin = copy.deepcopy(layer)
+        y, x = Norm(twin, "relu", passes=True)(images) if is_ours else (F.relu(twin(images)), images)
+        loss = (y * some_images(shape, torch.float32, 1)).sum()
+        passed = torch.cat([x, x[:, :beside]], dim=1) if beside else x  # whose gradient is a part of another
+        (loss + (passed * some_images((3, 24 + beside, 6, 5), torch.float32, 2)).sum()).backward()
+        results.append([y.double(), images.grad, twin.weight.grad, twin.bias.grad])
+    assert all(is_close(ours, torchs, 1e-5) for ours, torchs in zip(*results, strict=True))
+    y, x = Norm(layer, "relu", passes=True)(images := some_images(shape, torch.float32, 0).requires_grad_())
+    x.sum().backward()  # and nobody needed the norm
+    assert is_close(images.grad, torch.ones(shape).double(), 0)
+
+
 def test_of_a_single_value_there_is_no_variance() -> None:
     with pytest.raises(ValueError, match="more than 1 value per channel"):
         Norm(some_norm(8), "relu")(some_images((1, 8, 1, 1), torch.float32, 0))

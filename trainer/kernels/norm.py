@@ -169,11 +169,14 @@ def total_gradients(partial, totals, parts, channels, PARTS: tl.constexpr, CHANN
 
 @program
 def gradient_of_images(
-    gradient, images, totals, found, weight, bias, result, rows, between_gradient, between, channels,
-    ACTIVATION: tl.constexpr, ALIGN: tl.constexpr, ROWS: tl.constexpr, CHANNELS: tl.constexpr,
+    gradient, images, passing, totals, found, weight, bias, result, rows, between_gradient, between, between_passing,
+    channels, ACTIVATION: tl.constexpr, PASSES: tl.constexpr,
+    ALIGN: tl.constexpr, ROWS: tl.constexpr, CHANNELS: tl.constexpr,
 ):  # fmt: skip
-    """→ result: weight / deviation · (gradient − its mean − normalised images · mean of their product)"""
+    """→ result: weight / deviation · (gradient − its mean − normalised images · mean of their product), and what came
+    to the images past the norm"""
     between_gradient, between, channels = between_gradient * ALIGN, between * ALIGN, channels * ALIGN
+    between_passing = between_passing * ALIGN
     row = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
     channel = tl.program_id(1) * CHANNELS + tl.arange(0, CHANNELS)
     mean, inverse, weight, bias = _parameters(found, weight, bias, channel, channels)
@@ -185,5 +188,8 @@ def gradient_of_images(
     slope = tl.load(gradient + at, mask=there, other=0).to(tl.float32)
     slope = _through_activation(slope, normal * weight + bias, ACTIVATION)
     slope = weight * inverse * (slope - (of_bias + normal * of_weight) / rows)
+    if PASSES:
+        at, there = tile(row, channel, between_passing, rows, channels)
+        slope += tl.load(passing + at, mask=there, other=0).to(tl.float32)
     at, there = tile(row, channel, channels, rows, channels)
     tl.store(result + at, slope.to(result.dtype.element_ty), mask=there)

@@ -12,7 +12,8 @@ import triton
 import triton.language as tl
 
 SIZES = [
-    *("rows", "each", "parts", "channels", "between", "between_added", "between_gradient"),
+    *("rows", "each", "parts", "channels"),
+    *("between", "between_added", "between_gradient", "between_passing", "between_result"),
     *("height", "width", "height_of_result", "width_of_result"),
 ]
 

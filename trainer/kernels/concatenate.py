@@ -1,0 +1,45 @@
+"""Concatenation along the channels (trainer/concatenate.py)."""
+
+from __future__ import annotations
+
+import triton.language as tl
+from triton.language import constexpr
+
+from trainer.kernels.tiles import program, tile
+
+
+@program
+def put(
+    images, added, result, rows, between, between_added, between_result, channels,
+    ADDS: constexpr, RELU: constexpr, ALIGN: constexpr, ROWS: constexpr, CHANNELS: constexpr,
+):  # fmt: skip
+    """→ result: the images, or their sum with others, or the ReLU of either. The result is a part of a larger one."""
+    between, between_added, between_result = between * ALIGN, between_added * ALIGN, between_result * ALIGN
+    channels = channels * ALIGN
+    row = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
+    channel = tl.program_id(1) * CHANNELS + tl.arange(0, CHANNELS)
+    at, there = tile(row, channel, between, rows, channels)
+    value = tl.load(images + at, mask=there, other=0)
+    if ADDS:
+        at, there = tile(row, channel, between_added, rows, channels)
+        value = (value.to(tl.float32) + tl.load(added + at, mask=there, other=0).to(tl.float32)).to(value.dtype)
+    if RELU:
+        value = tl.where(value <= 0, 0.0, value).to(value.dtype)  # so that NaN stays NaN
+    at, there = tile(row, channel, between_result, rows, channels)
+    tl.store(result + at, value, mask=there)
+
+
+@program
+def through_relu(
+    gradient, result, changes, rows, between_gradient, channels,
+    ALIGN: constexpr, ROWS: constexpr, CHANNELS: constexpr,
+):  # fmt: skip
+    """→ changes: the gradient, where the result of a ReLU is not 0"""
+    between_gradient, channels = between_gradient * ALIGN, channels * ALIGN
+    row = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
+    channel = tl.program_id(1) * CHANNELS + tl.arange(0, CHANNELS)
+    at, there = tile(row, channel, between_gradient, rows, channels)
+    slope = tl.load(gradient + at, mask=there, other=0)
+    at, there = tile(row, channel, channels, rows, channels)
+    value = tl.load(result + at, mask=there, other=0)
+    tl.store(changes + at, tl.where(value <= 0, 0.0, slope).to(slope.dtype), mask=there)
