@@ -24,7 +24,7 @@ from torch.nn import functional as F
 from store.records import Epoch, Recipe, Step
 from trainer import checkpoint, loop
 from trainer.batch import Form, Place, draw, training_batch
-from trainer.concatenate import concatenated
+from trainer.channels import concatenated
 from trainer.cuda import Gpu
 from trainer.data import DataSet, Images
 from trainer.device import prepare_process

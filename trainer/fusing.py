@@ -1,7 +1,7 @@
 """Let a network compute some layers by our own kernels (trainer/norm.py, trainer/pool.py), without a change to it.
 
 torch.fx (https://docs.pytorch.org/docs/stable/fx.html) writes down what a network does with a batch of images. In that
-list a norm, the sum and the activation after it are found, and become one; poolings and concatenations are replaced.
+list a norm, the sum and the activation after it are found, and become one; some other layers are replaced.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import torch
 from torch import fx, nn
 from torch.nn import functional as F
 
-from trainer.concatenate import concatenated, split
+from trainer.channels import Shuffle, concatenated, split
 from trainer.convolution import has_hooks
 from trainer.norm import Activation, Norm, can_be_fused
 from trainer.pool import MaxPool, is_pool
@@ -52,6 +52,8 @@ def with_own_kernels(network: nn.Module) -> nn.Module | None:
             ours[node.target] = _fuse(graph, node, layer, layers)
         elif isinstance(layer, nn.MaxPool2d) and is_pool(layer):
             ours[node.target] = MaxPool(layer)
+        elif isinstance(layer, nn.ChannelShuffle) and type(layer) is nn.ChannelShuffle and not has_hooks(layer):
+            ours[node.target] = Shuffle(layer)
         elif node.op == "call_function" and node.target is torch.cat and _along_channels(node):
             _concatenate(graph, node, layers)
         elif node.op == "call_method" and node.target == "split" and _along_channels(node):

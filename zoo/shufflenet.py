@@ -14,8 +14,9 @@ For CIFAR-10: the stem is a 1×1 convolution with stride 1 and no pooling follow
 a pool. The three stages are the paper's, with one more ReLU in each unit, after the depthwise convolution. Within a
 unit the channels are a quarter of the stage's width.
 
-Look at: `shuffle`, which is a transposition, and the end of `Unit.forward`: the first unit of a stage puts its pooled
-input *beside* its result, all others *add* it.
+Look at: the shuffle in `Unit`, which is a transposition of (N, groups, C/groups, H, W): with two groups 1 2 3 | 4 5 6
+becomes 1 4 2 | 5 3 6. And the end of `Unit.forward`: the first unit of a stage puts its pooled input *beside* its
+result, all others *add* it.
 """
 
 import torch
@@ -31,23 +32,15 @@ def conv_bn(in_channels: int, out_channels: int, kernel_size: int, stride: int =
     )
 
 
-def shuffle(x: Tensor, groups: int) -> Tensor:
-    """Deal the channels out like cards: with two groups, 1 2 3 | 4 5 6 becomes 1 4 2 | 5 3 6."""
-    n, c, h, w = x.shape
-    x = x.reshape(n, groups, c // groups, h, w)  # (N, groups, C/groups, H, W)
-    x = x.transpose(1, 2)  # (N, C/groups, groups, H, W)
-    return x.reshape(n, c, h, w)  # (N, C, H, W)
-
-
 class Unit(nn.Module):
     """Grouped 1×1, shuffle, depthwise 3×3, grouped 1×1: (N, in, H, W) → (N, width, H/stride, W/stride)."""
 
     def __init__(self, in_channels: int, width: int, stride: int, groups: int, first_groups: int) -> None:
         super().__init__()
-        self.first_groups = first_groups
         middle = width // 4
         out_channels = width if stride == 1 else width - in_channels  # the pooled input provides the rest
         self.squeeze = conv_bn(in_channels, middle, kernel_size=1, groups=first_groups)
+        self.shuffle = nn.ChannelShuffle(first_groups)
         self.depthwise = conv_bn(middle, middle, kernel_size=3, stride=stride, groups=middle)
         self.expand = conv_bn(middle, out_channels, kernel_size=1, groups=groups)
         self.shortcut = nn.Identity() if stride == 1 else nn.AvgPool2d(kernel_size=3, stride=stride, padding=1)
@@ -55,7 +48,7 @@ class Unit(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         y = F.relu(self.squeeze(x))  # (N, width // 4, H, W)
-        y = shuffle(y, self.first_groups)  # (N, width // 4, H, W)
+        y = self.shuffle(y)  # (N, width // 4, H, W)
         y = F.relu(self.depthwise(y))  # (N, width // 4, H/stride, W/stride)
         y = self.expand(y)  # (N, width or width - in, H/stride, W/stride)
         x = self.shortcut(x)  # (N, in, H/stride, W/stride)

@@ -13,8 +13,8 @@ https://arxiv.org/abs/1807.11164
 For CIFAR-10: the stem has stride 1 and no max-pooling, as in https://github.com/kuangliu/pytorch-cifar, so the 32×32
 image is halved three times instead of five times. Widths are the paper's for size 1×.
 
-Look at: `shuffle`, which moves channels and computes nothing. Without it, the half that passes by would never meet
-the other half.
+Look at: the shuffle, which deals the channels out like cards, one of each half in turn, and computes nothing. Without
+it, the half that passes by would never meet the other half.
 """
 
 import torch
@@ -27,11 +27,12 @@ class Unit(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.branch = branch(width // 2, width // 2, stride=1)
+        self.shuffle = nn.ChannelShuffle(2)
 
     def forward(self, x: Tensor) -> Tensor:
         passing, worked = x.chunk(2, dim=1)  # (N, width/2, H, W) each
         y = torch.cat([passing, self.branch(worked)], dim=1)  # (N, width, H, W)
-        return shuffle(y, groups=2)  # (N, width, H, W)
+        return self.shuffle(y)  # (N, width, H, W)
 
 
 class DownUnit(nn.Module):
@@ -44,10 +45,11 @@ class DownUnit(nn.Module):
             *pointwise(in_channels, width // 2),
         )
         self.branch = branch(in_channels, width // 2, stride=2)
+        self.shuffle = nn.ChannelShuffle(2)
 
     def forward(self, x: Tensor) -> Tensor:
         y = torch.cat([self.shortcut(x), self.branch(x)], dim=1)  # (N, width, H/2, W/2)
-        return shuffle(y, groups=2)  # (N, width, H/2, W/2)
+        return self.shuffle(y)  # (N, width, H/2, W/2)
 
 
 def branch(in_channels: int, out_channels: int, stride: int) -> nn.Sequential:
@@ -74,13 +76,6 @@ def depthwise(channels: int, stride: int) -> list[nn.Module]:
         nn.Conv2d(channels, channels, kernel_size=3, stride=stride, padding=1, groups=channels, bias=False),
         nn.BatchNorm2d(channels),
     ]
-
-
-def shuffle(x: Tensor, groups: int) -> Tensor:
-    """Deal the channels out like cards, one of each group in turn; the shape (N, C, H, W) stays."""
-    n, channels, height, width = x.shape
-    x = x.reshape(n, groups, channels // groups, height, width)  # (N, groups, C/groups, H, W)
-    return x.transpose(1, 2).flatten(1, 2)  # (N, C, H, W)
 
 
 class ShuffleNetV2(nn.Module):

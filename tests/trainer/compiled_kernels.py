@@ -9,7 +9,7 @@ from triton import compile
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
-from trainer.kernels import concatenate, norm, pool
+from trainer.kernels import channels, norm, pool
 
 TILE = {"ALIGN": 8, "ROWS": 64, "CHANNELS": 64}
 HALF, INT8 = "*fp16", "*i8"
@@ -32,8 +32,8 @@ KERNELS = [
     (norm.total_gradients, {"PARTS": 128, "CHANNELS": 8}),
     (norm.gradient_of_images, TILE | {"ACTIVATION": 2, "PASSES": True}),
     (norm.gradient_of_images, TILE | {"ACTIVATION": 1, "PASSES": False}),
-    (concatenate.put, TILE | {"ADDS": True, "RELU": True}),
-    (concatenate.through_relu, TILE),
+    (channels.put, TILE | {"ADDS": True, "RELU": True}),
+    (channels.through_relu, TILE),
     (pool.largest, TILE | WINDOW),
     (pool.gradient_of_images, TILE | WINDOW),
 ]

@@ -1,4 +1,4 @@
-"""Concatenation along the channels (trainer/concatenate.py)."""
+"""Concatenation along the channels (trainer/channels.py)."""
 
 from __future__ import annotations
 

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from trainer import concatenate
-from trainer.concatenate import Part, beside_each_other, concatenated, split
+from trainer import channels
+from trainer.channels import Part, Shuffle, beside_each_other, concatenated, split
 from trainer.fusing import with_own_kernels
 from trainer.norm import Norm
 
@@ -71,9 +71,27 @@ def test_parts_that_lie_beside_each_other_are_not_copied() -> None:
         assert torch.equal(together, torch.cat(parts, dim=1)) and together.data_ptr() != parts[0].data_ptr()
 
 
+@pytest.mark.parametrize("groups", [1, 2, 4])
+def test_a_shuffle_deals_out_the_same_cards_and_keeps_the_layout(groups: int) -> None:
+    ours, torchs = some_images(8, 0), some_images(8, 0)
+    network = nn.Sequential(nn.BatchNorm2d(8), nn.ChannelShuffle(groups))
+    whole = with_own_kernels(network)
+    assert whole is not None
+    shuffle = whole.get_submodule("1")
+    assert isinstance(shuffle, Shuffle)
+    result, expected = shuffle(ours), F.channel_shuffle(torchs, groups)
+    assert torch.equal(result, expected) and result.is_contiguous(memory_format=torch.channels_last)
+    for one in (result, expected):
+        one.backward(some_images(8, 1).detach())
+    assert ours.grad is not None and torchs.grad is not None and torch.equal(ours.grad, torchs.grad)
+    assert ours.grad.is_contiguous(memory_format=torch.channels_last)
+    flat = ours.detach().contiguous()
+    assert torch.equal(shuffle(flat), expected) and shuffle(flat).is_contiguous()
+
+
 def test_other_layouts_shapes_and_types_are_left_to_torch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(concatenate, "_Concatenated", None)  # would be missed
-    monkeypatch.setattr(concatenate, "_Split", None)
+    monkeypatch.setattr(channels, "_Concatenated", None)  # would be missed
+    monkeypatch.setattr(channels, "_Split", None)
     one, other = some_images(8, 0).detach(), some_images(8, 1).detach()
     flat = one.contiguous()
     assert torch.equal(concatenated([flat, other], True), F.relu(torch.cat([flat, other], dim=1)))

@@ -1,9 +1,10 @@
-"""On a GPU: images put beside each other, channel by channel, and taken apart again.
+"""On a GPU: channels of images put beside each other, taken apart, and shuffled.
 
 Parts of a concatenation do not lie together in memory: between two pixels of one lie the channels of the others. Where
-torch's kernels then go value by value, ours (trainer/kernels/concatenate.py) go sixteen bytes at a time, and compute a
+torch's kernels then go value by value, ours (trainer/kernels/channels.py) go sixteen bytes at a time, and compute a
 ReLU after the concatenation, and sums among what it is made of, on the way. Gradients of the parts are views of the
-whole's; where parts that were one come together again, so do their gradients, without a copy.
+whole's; where parts that were one come together again, so do their gradients, without a copy. And torch's shuffle gives
+back images in the other layout, which all that follows would have to turn round.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from trainer.tiles import Tiles, between, is_laid_out, laid_out
@@ -38,9 +39,23 @@ def split(images: Tensor, sizes: list[int]) -> tuple[Tensor, ...]:
     return parts
 
 
+class Shuffle(nn.ChannelShuffle):
+    """The shuffle `like`, which leaves images in channels_last so: (N, C, H, W) → (N, C, H, W)."""
+
+    def __init__(self, like: nn.ChannelShuffle) -> None:
+        super().__init__(like.groups)
+
+    def forward(self, images: Tensor) -> Tensor:
+        if not is_laid_out(images):
+            return F.channel_shuffle(images, self.groups)
+        count, channels, height, width = images.shape
+        cards = images.permute(0, 2, 3, 1).reshape(count, height, width, self.groups, channels // self.groups)
+        return cards.transpose(3, 4).reshape(count, height, width, channels).permute(0, 3, 1, 2)
+
+
 def put(result: Tensor, images: Tensor, added: Tensor | None = None, relu: bool = False) -> None:
     """Write images, or the sum of two, or the ReLU of either, to where a part of others lies."""
-    from trainer.kernels import concatenate as kernels
+    from trainer.kernels import channels as kernels
 
     steps = [between(images), 0 if added is None else between(added), between(result)]
     tiles, channels = Tiles.of(images, *steps), images.shape[1]
@@ -68,7 +83,7 @@ class _Concatenated(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        from trainer.kernels import concatenate as kernels
+        from trainer.kernels import channels as kernels
 
         (result,), gradient = ctx.saved_tensors, laid_out(gradient)
         if result is not None:
