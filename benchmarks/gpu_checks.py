@@ -228,13 +228,13 @@ def resumed_equals_straight(data: DataSet, gpu: Gpu) -> str:
 
 def nothing_waits(data: DataSet, gpu: Gpu) -> str:
     """Steps under way neither wait for the GPU nor ask for memory."""
+    if gpu.device.type != "cuda":
+        raise AssertionError("only a GPU can tell")
     recipe, card = Recipe(epochs=1), gpu.facts().name
     plan = Plan(mode="graph", precision="bf16", layout="channels_last", kernels=True, card=card)
     state, engine = begun(ONE, recipe, data, gpu, plan)
     drawn = engine.hold(draw(recipe, len(data.train), len(state.tally.losses), 0, 1))
     state.network.train()
-    if gpu.device.type != "cuda":
-        raise AssertionError("only a GPU can tell")
 
     def allocations() -> int:
         return int(torch.cuda.memory_stats(gpu.device)["allocation.all.allocated"])

@@ -138,6 +138,9 @@ def test_networks_that_put_images_beside_each_other_compute_what_they_computed(
     network: nn.Module, functions: list[tuple[Any, Any]], passes: bool
 ) -> None:
     """By our kernels: scores, gradients and statistics."""
+    generator = torch.Generator().manual_seed(0)
+    for parameter in network.parameters():
+        parameter.data = torch.rand(parameter.shape, generator=generator) - 0.5
     network = network.to(memory_format=torch.channels_last)
     twin = copy.deepcopy(network)
     whole = with_own_kernels(twin)
@@ -149,10 +152,10 @@ def test_networks_that_put_images_beside_each_other_compute_what_they_computed(
     expected, result = (one(images) for one in (network, whole))
     for one in (expected, result):
         one.backward(some_images(one.shape[1], 1).detach())
-    assert torch.allclose(result, expected, atol=1e-6)
+    assert torch.allclose(result, expected, atol=1e-5)
     for a, b in zip(network.parameters(), twin.parameters(), strict=True):
-        assert a.grad is not None and b.grad is not None and torch.allclose(a.grad, b.grad, atol=1e-5)
-    assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(network.buffers(), twin.buffers(), strict=True))
+        assert a.grad is not None and b.grad is not None and torch.allclose(a.grad, b.grad, atol=1e-4)
+    assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(network.buffers(), twin.buffers(), strict=True))
 
 
 class Putting(nn.Module):
