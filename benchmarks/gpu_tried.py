@@ -67,8 +67,8 @@ WAYS: dict[str, tuple[Plan, Callable[[], AbstractContextManager[Any]]]] = {
     "graph": (BASE, nullcontext),
     "own kernels": (replace(BASE, kernels=True), nullcontext),
     "merged groups": (replace(BASE, merged=True), nullcontext),
-    "kernels, merged": (replace(BASE, kernels=True, merged=True), nullcontext),
-    "kernels, bf16": (replace(BASE, kernels=True, precision="bf16"), nullcontext),
+    "kernels and merged groups": (replace(BASE, kernels=True, merged=True), nullcontext),
+    "kernels in bf16": (replace(BASE, kernels=True, precision="bf16"), nullcontext),
     "one by one": (BASE, rounded_one_by_one),
     "compiled": (replace(BASE, mode="graph+compile"), nullcontext),
     "bf16": (replace(BASE, precision="bf16"), nullcontext),
@@ -109,10 +109,10 @@ def compare(models: list[str], ways: list[str], data: DataSet, gpu: Gpu, until: 
                 with surroundings():
                     seconds, preparing = measured(model, plan, data, gpu)
             except Exception as error:
-                print(f"{way:<16}{model:<20}{first_line(error)}", flush=True)
+                print(f"{way:<26}{model:<20}{first_line(error)}", flush=True)
             else:
                 ratio = base.setdefault(model, seconds) / seconds
-                print(f"{way:<16}{model:<20}{1e3 * seconds:8.3f} ms {ratio:6.2f}× {preparing:6.1f} s", flush=True)
+                print(f"{way:<26}{model:<20}{1e3 * seconds:8.3f} ms {ratio:6.2f}× {preparing:6.1f} s", flush=True)
             gpu.tidy()
 
 

@@ -125,6 +125,7 @@ def test_ways_of_computing_a_step_stand_beside_the_first(
     tried = importlib.import_module("gpu_tried")
     gpu = FakeGpu(fails={"graph": RuntimeError("operation not permitted when stream is capturing")})
     tried.compare(["lenet"], ["no graph", "contiguous", "fp32"], data, gpu, time.monotonic() + 1e6)
+    assert not any("," in way for way in tried.WAYS), "which is what separates them on the command line"
     first, *others = capsys.readouterr().out.splitlines()
     assert "lenet" in first and " 1.00× " in first
     assert all("graph: operation not permitted" in line for line in others) and len(others) == 2
