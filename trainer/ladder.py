@@ -184,7 +184,8 @@ def ways(network: nn.Module, facts: Facts) -> list[Plan]:
     """In what ways a network can be computed."""
     plain = [Plan(layout="channels_last"), Plan(layout="contiguous")]
     own = [replace(plain[0], merged=True)] if has_small_groups(network) else []
-    if facts.no_compiler is None and with_own_kernels(network) is not None:
+    compiles = facts.no_compiler is None and facts.capability >= (7, 0)  # before these Triton has no way
+    if compiles and with_own_kernels(network) is not None:
         own += [replace(plan, kernels=True) for plan in (plain[0], *own)]
     return plain + own
 

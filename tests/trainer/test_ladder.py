@@ -135,8 +135,9 @@ def test_our_own_ways_are_tried_beside_torchs(
     assert compiled(plan).kernels == kernels  # for the last, shorter batch, and should compiling fail
 
 
-def test_there_are_no_own_kernels_where_nothing_can_be_compiled() -> None:
-    table = Table(facts=H100._replace(no_compiler="triton is not installed"))
+@pytest.mark.parametrize("differs", [{"no_compiler": "triton is not installed"}, {"capability": (6, 1)}])
+def test_there_are_no_own_kernels_where_nothing_can_be_compiled(differs: dict[str, Any]) -> None:
+    table = Table(facts=H100._replace(**differs))
     choose(table, of=with_norms_and_groups())
     assert {(one.kernels, one.merged) for one in table.tried} == {(False, False), (False, True)}
 
