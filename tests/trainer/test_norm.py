@@ -65,7 +65,7 @@ def is_close(ours: Tensor | None, torchs: Tensor | None, tolerance: float) -> bo
         ((4, 24, 8, 8), 0, torch.bfloat16, 1e-2),
         ((3, 13, 5, 7), 0, torch.float32, 1e-5),  # nothing is a multiple of anything
         ((2, 130, 4, 4), 24, torch.float32, 1e-5),  # a part of a concatenation, wider than a tile
-        ((70, 64, 8, 8), 0, torch.float32, 1e-5),  # more rows than one program goes through
+        ((20, 64, 8, 8), 0, torch.float32, 1e-5),  # more rows than one program goes through
         ((9, 5, 1, 1), 0, torch.float32, 1e-5),
     ],
 )
