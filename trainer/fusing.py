@@ -1,4 +1,4 @@
-"""Let a network compute some layers by our own kernels (trainer/norm.py, trainer/pool.py), without a change to it.
+"""Let a network compute layers by our own kernels, without a change to it (trainer/norm.py, pool.py, channels.py).
 
 torch.fx (https://docs.pytorch.org/docs/stable/fx.html) writes down what a network does with a batch of images. In that
 list a norm, the sum and the activation after it are found, and become one; some other layers are replaced.

@@ -1,8 +1,8 @@
 """On a GPU: batch norm together with what follows it, the sum of a shortcut and the activation, in one go.
 
-Such layers compute next to nothing; what takes time is fetching the images from memory and putting them back. Asked
-for one by one, norm, sum and ReLU fetch them eight times, and fifteen times more for their gradients. Together they
-need four and seven: once for the statistics, once to apply them. The programs stand in trainer/kernels/norm.py.
+Such layers compute next to nothing; what takes time is fetching images from memory and putting them back. Asked for one
+by one, norm and ReLU fetch or put back images five times, and eight times for their gradients; together three and five
+times. With a sum between them, eight and eight become four and seven. The kernels stand in trainer/kernels/norm.py.
 
 All of it is what torch computes, up to rounding: statistics in float32; in half precision one rounding, not three.
 """

@@ -50,7 +50,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     layout: Layout = "contiguous"  # in memory: (N, C, H, W) or (N, H, W, C)
     pairs: bool = False  # on the CPU: convolutions to and from few channels two columns at a time
     depthwise: bool = False  # on the CPU: gradients of depthwise convolutions by our own ways, which a GPU always goes
-    kernels: bool = False  # on a GPU: norms with what follows them, and pooling, by our own kernels
+    kernels: bool = False  # on a GPU: norms with what follows them, pooling, concatenations by our own
     merged: bool = False  # on a GPU: small groups of convolutions several at a time
     threads: int | None = None  # on the CPU; of a run that is not exact, the most. None: the plan is for a GPU
     card: str = ""  # the GPU that it was chosen on

@@ -52,14 +52,14 @@ class Tiles(NamedTuple):
     columns: int
 
     @classmethod
-    def of(cls, images: Tensor, *between: int) -> Tiles:
+    def of(cls, images: Tensor, *steps: int) -> Tiles:
         """For images, and for others of their shape: so far it is from a pixel to the next one."""
         count, channels, height, width = images.shape
         rows, of_channels = count * height * width, min(WIDEST, _power_of_two(channels))
         of_rows, columns = TILE // of_channels, -(-channels // of_channels)
         wanted = max(1, PROGRAMS * _multiprocessors(images.device) // columns)
         each = -(-rows // (wanted * of_rows)) * of_rows
-        align = math.gcd(channels, *between, 8)
+        align = math.gcd(channels, *steps, 8)
         return cls(rows, align, of_rows, of_channels, each, -(-rows // each), columns)
 
     @property

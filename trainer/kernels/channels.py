@@ -5,7 +5,7 @@ from __future__ import annotations
 import triton.language as tl
 from triton.language import constexpr
 
-from trainer.kernels.tiles import program, tile
+from trainer.kernels.tiles import of_this_program, program, tile
 
 
 @program
@@ -16,8 +16,7 @@ def put(
     """→ result: the images, or their sum with others, or the ReLU of either. The result is a part of a larger one."""
     between, between_added, between_result = between * ALIGN, between_added * ALIGN, between_result * ALIGN
     channels = channels * ALIGN
-    row = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
-    channel = tl.program_id(1) * CHANNELS + tl.arange(0, CHANNELS)
+    row, channel = of_this_program(ROWS, CHANNELS)
     at, there = tile(row, channel, between, rows, channels)
     value = tl.load(images + at, mask=there, other=0)
     if ADDS:
@@ -36,8 +35,7 @@ def through_relu(
 ):  # fmt: skip
     """→ changes: the gradient, where the result of a ReLU is not 0"""
     between_gradient, channels = between_gradient * ALIGN, channels * ALIGN
-    row = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
-    channel = tl.program_id(1) * CHANNELS + tl.arange(0, CHANNELS)
+    row, channel = of_this_program(ROWS, CHANNELS)
     at, there = tile(row, channel, between_gradient, rows, channels)
     slope = tl.load(gradient + at, mask=there, other=0)
     at, there = tile(row, channel, channels, rows, channels)

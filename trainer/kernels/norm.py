@@ -8,7 +8,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from trainer.kernels.tiles import program, tile
+from trainer.kernels.tiles import of_this_program, program, tile
 
 NONE, RELU, SILU = tl.constexpr(0), tl.constexpr(1), tl.constexpr(2)
 
@@ -112,8 +112,7 @@ def normalise(
 ):  # fmt: skip
     """→ result: activation((images − mean) / deviation · weight + bias + added)"""
     between, between_added, channels = between * ALIGN, between_added * ALIGN, channels * ALIGN
-    row = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
-    channel = tl.program_id(1) * CHANNELS + tl.arange(0, CHANNELS)
+    row, channel = of_this_program(ROWS, CHANNELS)
     mean, inverse, weight, bias = _parameters(found, weight, bias, channel, channels)
     at, there = tile(row, channel, between, rows, channels)
     value = tl.load(images + at, mask=there, other=0).to(tl.float32)
@@ -177,8 +176,7 @@ def gradient_of_images(
     to the images past the norm"""
     between_gradient, between, channels = between_gradient * ALIGN, between * ALIGN, channels * ALIGN
     between_passing = between_passing * ALIGN
-    row = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
-    channel = tl.program_id(1) * CHANNELS + tl.arange(0, CHANNELS)
+    row, channel = of_this_program(ROWS, CHANNELS)
     mean, inverse, weight, bias = _parameters(found, weight, bias, channel, channels)
     of_bias = tl.load(totals + channel, mask=channel < channels, other=0.0)[None, :]
     of_weight = tl.load(totals + channels + channel, mask=channel < channels, other=0.0)[None, :]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from trainer.kernels.tiles import program, tile
+from trainer.kernels.tiles import of_this_program, program, tile
 
 
 @triton.jit
@@ -23,8 +23,7 @@ def largest(
     """→ result: the largest of SIZE × SIZE values, the first of these where there are several, or one that is NaN
     → chosen: which of them it was, counted line by line"""
     between, channels = between * ALIGN, channels * ALIGN
-    row = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
-    channel = tl.program_id(1) * CHANNELS + tl.arange(0, CHANNELS)
+    row, channel = of_this_program(ROWS, CHANNELS)
     image, line, column = _pixel(row, height_of_result, width_of_result)
     best = tl.full((ROWS, CHANNELS), float("-inf"), tl.float32)
     which = tl.full((ROWS, CHANNELS), -1, tl.int32)
@@ -50,8 +49,7 @@ def gradient_of_images(
 ):  # fmt: skip
     """→ result: for each value of the images, the sum of the gradients of those for which it was chosen"""
     between_gradient, channels = between_gradient * ALIGN, channels * ALIGN
-    row = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
-    channel = tl.program_id(1) * CHANNELS + tl.arange(0, CHANNELS)
+    row, channel = of_this_program(ROWS, CHANNELS)
     image, line, column = _pixel(row, height, width)
     total = tl.zeros((ROWS, CHANNELS), tl.float32)
     for number in tl.static_range(SIZE * SIZE):

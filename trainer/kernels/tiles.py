@@ -21,6 +21,12 @@ program = triton.jit(do_not_specialize=SIZES)
 
 
 @triton.jit
+def of_this_program(ROWS: tl.constexpr, CHANNELS: tl.constexpr):
+    """The rows and channels of its tile."""
+    return tl.program_id(0) * ROWS + tl.arange(0, ROWS), tl.program_id(1) * CHANNELS + tl.arange(0, CHANNELS)
+
+
+@triton.jit
 def tile(row, channel, between, last, channels):
     """Where the values of a tile lie, and which of them are there."""
     there = (row < last)[:, None] & (channel < channels)[None, :]
