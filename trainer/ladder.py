@@ -4,6 +4,7 @@
     graph           as torch computes it, replayed from a CUDA graph
     compile         compiled; Python asks for each piece
     eager           as torch computes it; Python asks for each operation
+    without our own kernels, where the plan has them
     eager in fp32   without half precision
 
 Which layout and precision are fastest differs from network to network, and so does what our own ways of computing some
@@ -154,7 +155,7 @@ def gpu_plan(
     deterministic = torch.are_deterministic_algorithms_enabled()  # after an exact run; slower
     key = probe_key(network, recipe, trials.facts, recipe.precision, recipe.optimizer, deterministic)
     before: Found | None = recall(remembered, key, Found) if remembered else None
-    found = before or fastest(ways(network, trials.facts), recipe, trials, said)
+    found = before or fastest(gpu_ways(network, trials.facts), recipe, trials, said)
     if found is None:  # perhaps it fits without a copy beside it; if not, the run itself will say why
         return Plan(precision=precisions(recipe, trials.facts)[0], card=trials.facts.name)
     tries = not found.tried and is_worth_trying(found, network, steps)
@@ -180,8 +181,8 @@ def precisions(recipe: Recipe, facts: Facts) -> list[Precision]:
     return [*half, "fp32"]
 
 
-def ways(network: nn.Module, facts: Facts) -> list[Plan]:
-    """In what ways a network can be computed."""
+def gpu_ways(network: nn.Module, facts: Facts) -> list[Plan]:
+    """The ways to compute a network that are tried out, in any precision."""
     plain = [Plan(layout="channels_last"), Plan(layout="contiguous")]
     own = [replace(plain[0], merged=True)] if has_small_groups(network) else []
     compiles = facts.no_compiler is None and facts.capability >= (7, 0)  # before these Triton has no way
