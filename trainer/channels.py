@@ -61,7 +61,7 @@ def put(result: Tensor, images: Tensor, added: Tensor | None = None, relu: bool 
     tiles, channels = Tiles.of(images, *steps), images.shape[1]
     kernels.put[tiles.all](
         images, images if added is None else added, result, tiles.rows, *tiles.aligned(*steps, channels),
-        ADDS=added is not None, RELU=relu, **tiles.size,
+        ADDS=added is not None, ACTIVATION=int(relu), **tiles.size,  # 1 is ReLU
     )  # fmt: skip
 
 

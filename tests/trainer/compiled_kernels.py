@@ -32,7 +32,7 @@ KERNELS = [
     (norm.total_gradients, {"PARTS": 128, "CHANNELS": 8}),
     (norm.gradient_of_images, TILE | {"ACTIVATION": 2, "PASSES": True}),
     (norm.gradient_of_images, TILE | {"ACTIVATION": 1, "PASSES": False}),
-    (channels.put, TILE | {"ADDS": True, "RELU": True}),
+    (channels.put, TILE | {"ADDS": True, "ACTIVATION": 1}),
     (channels.through_relu, TILE),
     (pool.largest, TILE | WINDOW),
     (pool.gradient_of_images, TILE | WINDOW),

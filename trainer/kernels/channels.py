@@ -5,15 +5,16 @@ from __future__ import annotations
 import triton.language as tl
 from triton.language import constexpr
 
+from trainer.kernels.activation import RELU, activated, through_activation
 from trainer.kernels.tiles import of_this_program, program, tile
 
 
 @program
 def put(
     images, added, result, rows, between, between_added, between_result, channels,
-    ADDS: constexpr, RELU: constexpr, ALIGN: constexpr, ROWS: constexpr, CHANNELS: constexpr,
+    ADDS: constexpr, ACTIVATION: constexpr, ALIGN: constexpr, ROWS: constexpr, CHANNELS: constexpr,
 ):  # fmt: skip
-    """→ result: the images, or their sum with others, or the ReLU of either. The result is a part of a larger one."""
+    """→ result: the images, or their sum with others, activated or not. The result is a part of a larger one."""
     between, between_added, between_result = between * ALIGN, between_added * ALIGN, between_result * ALIGN
     channels = channels * ALIGN
     row, channel = of_this_program(ROWS, CHANNELS)
@@ -22,10 +23,8 @@ def put(
     if ADDS:
         at, there = tile(row, channel, between_added, rows, channels)
         value = (value.to(tl.float32) + tl.load(added + at, mask=there, other=0).to(tl.float32)).to(value.dtype)
-    if RELU:
-        value = tl.where(value <= 0, 0.0, value).to(value.dtype)  # so that NaN stays NaN
     at, there = tile(row, channel, between_result, rows, channels)
-    tl.store(result + at, value, mask=there)
+    tl.store(result + at, activated(value, ACTIVATION).to(result.dtype.element_ty), mask=there)
 
 
 @program
@@ -40,4 +39,4 @@ def through_relu(
     slope = tl.load(gradient + at, mask=there, other=0)
     at, there = tile(row, channel, channels, rows, channels)
     value = tl.load(result + at, mask=there, other=0)
-    tl.store(changes + at, tl.where(value <= 0, 0.0, slope).to(slope.dtype), mask=there)
+    tl.store(changes + at, through_activation(slope, value, RELU).to(slope.dtype), mask=there)

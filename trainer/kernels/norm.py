@@ -8,29 +8,8 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
+from trainer.kernels.activation import NONE, activated, through_activation
 from trainer.kernels.tiles import of_this_program, program, tile
-
-NONE, RELU, SILU = tl.constexpr(0), tl.constexpr(1), tl.constexpr(2)
-
-
-@triton.jit
-def _activated(value, ACTIVATION: tl.constexpr):
-    if ACTIVATION == RELU:
-        value = tl.where(value <= 0, 0.0, value)  # so that NaN stays NaN
-    elif ACTIVATION == SILU:
-        value = value / (1 + tl.exp(-value))
-    return value
-
-
-@triton.jit
-def _through_activation(gradient, value, ACTIVATION: tl.constexpr):
-    """The gradient of what was activated; of ReLU `value` may be its result as well."""
-    if ACTIVATION == RELU:
-        gradient = tl.where(value <= 0, 0.0, gradient)
-    elif ACTIVATION == SILU:
-        sigmoid = 1 / (1 + tl.exp(-value))
-        gradient = gradient * sigmoid * (1 + value * (1 - sigmoid))
-    return gradient
 
 
 @program
@@ -121,7 +100,7 @@ def normalise(
         at, there = tile(row, channel, between_added, rows, channels)
         value += tl.load(added + at, mask=there, other=0).to(tl.float32)
     at, there = tile(row, channel, channels, rows, channels)
-    tl.store(result + at, _activated(value, ACTIVATION).to(result.dtype.element_ty), mask=there)
+    tl.store(result + at, activated(value, ACTIVATION).to(result.dtype.element_ty), mask=there)
 
 
 @program
@@ -146,10 +125,10 @@ def add_up_gradients(
         slope = tl.load(gradient + at, mask=there, other=0).to(tl.float32)
         if ADDS and ACTIVATION != NONE:
             at, there = tile(row, channel, channels, last, channels)
-            slope = _through_activation(slope, tl.load(result + at, mask=there, other=0), ACTIVATION)
+            slope = through_activation(slope, tl.load(result + at, mask=there, other=0), ACTIVATION)
             tl.store(of_added + at, slope.to(of_added.dtype.element_ty), mask=there)
         else:
-            slope = _through_activation(slope, normal * weight + bias, ACTIVATION)
+            slope = through_activation(slope, normal * weight + bias, ACTIVATION)
         of_bias += slope  # 0 outside
         of_weight += slope * normal
     out = partial + tl.program_id(0) * 2 * channels + channel
@@ -184,7 +163,7 @@ def gradient_of_images(
     normal = (tl.load(images + at, mask=there, other=0).to(tl.float32) - mean) * inverse
     at, there = tile(row, channel, between_gradient, rows, channels)
     slope = tl.load(gradient + at, mask=there, other=0).to(tl.float32)
-    slope = _through_activation(slope, normal * weight + bias, ACTIVATION)
+    slope = through_activation(slope, normal * weight + bias, ACTIVATION)
     slope = weight * inverse * (slope - (of_bias + normal * of_weight) / rows)
     if PASSES:
         at, there = tile(row, channel, between_passing, rows, channels)
