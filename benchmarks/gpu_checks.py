@@ -5,7 +5,6 @@ A check returns a line about what it saw, or raises AssertionError with what is 
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import sys
 import tempfile
@@ -14,17 +13,15 @@ from collections.abc import Callable, Iterator
 from contextvars import copy_context
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import torch
 from msgspec.structs import replace
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import Tensor
 
 from store.records import Epoch, Recipe, Step
 from trainer import checkpoint, loop
+from trainer.agreement import ALLOWED, differences
 from trainer.batch import Form, Place, draw, training_batch
-from trainer.channels import concatenated
 from trainer.cuda import Gpu
 from trainer.data import DataSet, Images
 from trainer.device import prepare_process
@@ -32,9 +29,7 @@ from trainer.gpu import begin_on_gpu
 from trainer.graph import GpuEngine
 from trainer.job import fresh_network
 from trainer.loop import fit
-from trainer.norm import Activation, Norm
 from trainer.plan import Plan
-from trainer.pool import MaxPool
 from trainer.state import State
 
 EXACT = Recipe(epochs=2, exact=True)
@@ -42,13 +37,6 @@ ONE = "resnet18"  # where one is enough
 STEPS = 20  # and a short one: 20 × 128 + 80 images
 NETWORKS = ("lenet", "resnet18", "efficientnet", "vit_h1_l1")  # plain; with norms; dropout, depthwise; attention
 OWN = ("mobilenetv2", "dpn26", "densenet121_k12")  # with our own layers: sums, groups, concatenations
-NORMS: tuple[tuple[Activation, bool, tuple[int, ...]], ...] = (
-    ("relu", False, (128, 64, 32, 32)),
-    ("relu", True, (128, 512, 4, 4)),
-    ("none", True, (80, 24, 16, 16)),
-    ("none", False, (128, 1000, 8, 8)),
-    ("silu", False, (128, 13, 7, 5)),
-)  # and the shape of the images
 TOLERANCE = 0.03  # of accuracy, after so few epochs: seeds differ by about as much
 
 Pair = tuple[State, GpuEngine]
@@ -120,72 +108,13 @@ def images_equal_those_of_a_cpu(data: DataSet, gpu: Gpu) -> str:
 
 def kernels_equal_torch(gpu: Gpu) -> str:
     """Norms with what follows them, pooling, concatenations, and their gradients: ours and torch's in float64."""
-    worst: dict[torch.dtype, float] = {}
-    for dtype, tolerance in {torch.float32: 1e-4, torch.float16: 5e-3, torch.bfloat16: 4e-2}.items():
-        for activation, adds, shape in NORMS:
-            found = max(
-                norm_differs(activation, adds, shape, dtype, gpu.device),
-                pool_differs(shape, dtype, gpu.device),
-                cat_differs(shape, dtype, gpu.device),
-            )
-            assert found < tolerance, f"{activation}, {'a sum, ' * adds}{shape}, {dtype}: {found:.1e}"
-            worst[dtype] = max(worst.get(dtype, 0.0), found)
-    return ", ".join(f"{str(dtype).removeprefix('torch.')} within {found:.0e}" for dtype, found in worst.items())
-
-
-def half_of_a_concatenation(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
-    wide = torch.randn(shape[0], 2 * shape[1], *shape[2:], device=device).to(dtype)
-    return wide.to(memory_format=torch.channels_last)[:, : shape[1]]
-
-
-def apart(found: list[Any], wanted: list[Any]) -> float:
-    """How far tensors lie from those that were wanted, as parts of them: the farthest."""
-    with torch.no_grad():
-        return max(float((a.double() - b).norm() / b.norm()) for a, b in zip(found, wanted, strict=True))
-
-
-def norm_differs(
-    activation: Activation, adds: bool, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device
-) -> float:
-    """Results, statistics and gradients."""
-    layer = nn.BatchNorm2d(shape[1], device=device)
-    nn.init.uniform_(layer.weight, 0.5, 1.5)
-    torchs, ours = copy.deepcopy(layer).double(), Norm(layer, activation)
-    inputs = [half_of_a_concatenation(shape, dtype, device) for _ in range(1 + adds)]
-    exact = [one.double().requires_grad_() for one in inputs]
-    inputs = [one.requires_grad_() for one in inputs]
-    result, expected = ours(*inputs), torchs(exact[0]) + (exact[1] if adds else 0)
-    expected = {"relu": F.relu, "silu": F.silu}.get(activation, lambda it: it)(expected)
-    slope = half_of_a_concatenation(shape, dtype, device)
-    slope = slope * ((expected.abs() > 0.05) | (activation != "relu"))  # not where rounding decides about the sign
-    result.backward(slope)
-    expected.backward(slope.double())
-    found = [result, *(one.grad for one in (*inputs, *ours.parameters())), ours.running_mean, ours.running_var]
-    wanted = [expected, *(one.grad for one in (*exact, *torchs.parameters())), torchs.running_mean, torchs.running_var]
-    return apart(found, wanted)
-
-
-def pool_differs(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> float:
-    """Results and gradients, with windows that overlap."""
-    layer = nn.MaxPool2d(3, 1, 1)
-    images = half_of_a_concatenation(shape, dtype, device).requires_grad_()
-    exact = images.detach().double().requires_grad_()
-    result, expected, slope = MaxPool(layer)(images), layer(exact), half_of_a_concatenation(shape, dtype, device)
-    result.backward(slope)
-    expected.backward(slope.double())
-    return apart([result, images.grad], [expected, exact.grad])
-
-
-def cat_differs(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> float:
-    """Results and gradients of the ReLU of a concatenation of images with a sum."""
-    parts = [half_of_a_concatenation(shape, dtype, device).requires_grad_() for _ in range(3)]
-    exact = [part.detach().double().requires_grad_() for part in parts]
-    result = concatenated([parts[0], (parts[1], parts[2])], True)
-    expected = F.relu(torch.cat([exact[0], exact[1] + exact[2]], dim=1))
-    slope = torch.randn_like(expected).to(dtype) * (expected > 0.01)
-    result.backward(slope)
-    expected.backward(slope.double())
-    return apart([result, *(part.grad for part in parts)], [expected, *(part.grad for part in exact)])
+    worst: dict[str, float] = {}
+    for dtype in ALLOWED:
+        name = str(dtype).removeprefix("torch.")
+        for one in differences(gpu.device, dtype):
+            assert one.is_rounding, f"{name}: {one}"
+            worst[name] = max(worst.get(name, 0.0), one.found)
+    return ", ".join(f"{name} within {found:.0e}" for name, found in worst.items())
 
 
 def graph_equals_eager(data: DataSet, gpu: Gpu) -> str:

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from store.records import Recipe
+from trainer.agreement import disagreement
 from trainer.batch import Drawn, Place, draw
 from trainer.cuda import COMPILING, Gpu
 from trainer.data import DataSet, Images
@@ -126,10 +127,17 @@ class GpuEngine(Engine):
     def _computing(self, network: nn.Module) -> Callable[[Tensor], Tensor]:
         """What computes a network's scores in training as the plan says."""
         with self._stage("step"):
-            whole = (self.plan.kernels and with_own_kernels(network)) or network
+            whole = (self.plan.kernels and self._with_own_kernels(network)) or network
         if self.plan.half and "graph" in self.plan.mode:
             return with_rounded_weights(whole, self.plan.half)
         return whole
+
+    def _with_own_kernels(self, network: nn.Module) -> nn.Module | None:
+        with COMPILING:
+            wrong = disagreement(self.device, self.plan.half or torch.float32)
+        if wrong:
+            raise RuntimeError(wrong)
+        return with_own_kernels(network)
 
     def _ready(self, bodies: dict[int, Taken], compiles: bool) -> dict[int, Taken]:
         """The steps as they will be taken. To warm up, each is taken a few times, as the first of a pass."""

@@ -57,7 +57,7 @@ class Tiles(NamedTuple):
         count, channels, height, width = images.shape
         rows, of_channels = count * height * width, min(WIDEST, _power_of_two(channels))
         of_rows, columns = TILE // of_channels, -(-channels // of_channels)
-        wanted = max(1, PROGRAMS * _multiprocessors(images.device) // columns)
+        wanted = max(1, PROGRAMS * multiprocessors(images.device) // columns)
         each = -(-rows // (wanted * of_rows)) * of_rows
         align = math.gcd(channels, *steps, 8)
         return cls(rows, align, of_rows, of_channels, each, -(-rows // each), columns)
@@ -82,5 +82,6 @@ def _power_of_two(number: int) -> int:
     return 1 << (number - 1).bit_length()
 
 
-def _multiprocessors(device: torch.device) -> int:
+def multiprocessors(device: torch.device) -> int:
+    """Of a GPU; elsewhere programs run one after the other."""
     return torch.cuda.get_device_properties(device).multi_processor_count if device.type == "cuda" else 1

@@ -32,7 +32,6 @@ SMALL = {
     "OWN": (),  # whole batches of 128 through interpreted kernels would take minutes
     "ONE": "lenet",
     "STEPS": 1,
-    "NORMS": (("relu", True, (8, 12, 4, 4)), ("silu", False, (8, 5, 3, 3))),
 }
 ROOT = Path(bench.__file__).parents[1]
 
