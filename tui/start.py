@@ -40,5 +40,5 @@ def start_app(session: Session) -> int:
         in_flight, is_interrupted = run(session, store, make_queue)
         with suppress(OSError):  # the terminal may have gone
             for left in () if in_browser else in_flight:
-                click.echo(words.farewell(left))
+                click.echo(words.farewell(left, "at the next start"))
     return INTERRUPTED if is_interrupted else 0

@@ -175,7 +175,9 @@ def listing(words: Sequence[str]) -> str:
     return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)
 
 
-def farewell(run: Run) -> str:
-    """What the shell shows of a run that was in flight when the app closed."""
+def farewell(run: Run, when: str) -> str:
+    """What the shell shows of a run that was in flight when the program ended, and when it goes on."""
+    if not run.device:
+        return f"{run.model}: had not begun yet, begins {when}"
     inside = min(run.epochs_done + 1, run.recipe.epochs)
-    return f"{run.model}: saved in epoch {inside} of {run.recipe.epochs}, goes on at the next start"
+    return f"{run.model}: saved in epoch {inside} of {run.recipe.epochs}, goes on {when}"

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
+from datetime import UTC, datetime
 
-from store.records import Recipe
+import pytest
+from msgspec.structs import replace
+
+from store.records import Recipe, Run
 from tests.tui.scripted import done
 from tui import words
 
@@ -56,4 +59,11 @@ def test_sizes_are_in_units_of_a_thousand() -> None:
 
 def test_the_farewell_names_the_epoch_in_which_a_run_was_saved() -> None:
     run = done("a1", "lenet", 0.7, recipe=Recipe(epochs=200), status="interrupted", epochs_done=11)
-    assert words.farewell(run) == "lenet: saved in epoch 12 of 200, goes on at the next start"
+    assert words.farewell(run, "at the next start") == "lenet: saved in epoch 12 of 200, goes on at the next start"
+    late = replace(run, epochs_done=200)  # its last epoch was told when the program ended
+    assert words.farewell(late, "tomorrow") == "lenet: saved in epoch 200 of 200, goes on tomorrow"
+
+
+def test_the_farewell_to_a_run_that_was_being_loaded_does_not_say_that_it_was_saved() -> None:
+    run = Run(id="a1", model="lenet", status="interrupted", created=datetime.now(UTC))
+    assert words.farewell(run, "with: cifar-tui resume") == "lenet: had not begun yet, begins with: cifar-tui resume"

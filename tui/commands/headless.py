@@ -98,7 +98,7 @@ def _own_and_train(session: Session, begin: Begin, as_json: bool) -> int:
         with suppress(OSError):
             for run in in_flight:
                 report.show(run, None)
-                click.echo(words_of_interruption(run), err=True)
+                click.echo(words.farewell(run, "with: cifar-tui resume"), err=True)
             for line in words_of_waiting(runs.values(), jobs):
                 click.echo(f"cifar-tui: {line}", err=True)
     if is_interrupted:
@@ -133,11 +133,6 @@ def take_in(jobs: JobQueue) -> list[Run]:
 def is_under_way(run: Run) -> bool:
     """Does this run train, or wait for its turn or for room on the disk? One that a user set aside does not."""
     return run.status in {"queued", "running"} or run.waits_for_room
-
-
-def words_of_interruption(run: Run) -> str:
-    """What the shell shows for a run that was left in the middle."""
-    return f"{run.model}: saved in epoch {run.epochs_done + 1} of {run.recipe.epochs}, goes on with: cifar-tui resume"
 
 
 def words_of_waiting(runs: Iterable[Run], jobs: JobQueue) -> list[str]:
