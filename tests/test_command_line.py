@@ -122,10 +122,10 @@ def test_interrupted_it_saves_says_so_and_goes_on(number: signal.Signals, home: 
 
 def test_a_pinned_run_waits_for_its_device_and_can_be_let_loose(home: Path) -> None:
     two, one = ["--data", "synthetic", "--device", "cpu:0,cpu:1"], ["--data", "synthetic", "--device", "cpu"]
-    done = call(home, *two, "train", "lenet", "vgg11", "--epochs", "1", *SMALL, "--pin", "cpu:1", "--json")
+    done = call(home, *two, "train", "lenet", "resnet20", "--epochs", "1", *SMALL, "--pin", "cpu:1", "--json")
     assert done.returncode == 0, done.stderr
     begun = [run for run in map(json.loads, done.stdout.splitlines()) if run.get("status") == "running"]
-    assert [(run["model"], run["device_id"]) for run in begun] == [("vgg11", "cpu:1"), ("lenet", "cpu:1")]
+    assert [(run["model"], run["device_id"]) for run in begun] == [("resnet20", "cpu:1"), ("lenet", "cpu:1")]
     with RunStore.open(home) as store:
         run = replace(store.run(begun[1]["id"]), id="wait", status="queued", finished=None, epochs_done=0)
         store.add(run)

@@ -192,7 +192,8 @@ def test_other_layers_are_left_alone() -> None:
 
 
 def test_lenet_is_the_one_of_the_table_that_is_tried_in_pairs() -> None:
-    assert [id for id, card in zoo.CARDS.items() if card.published and has_pairs(zoo.build(id))] == ["lenet"]
+    with torch.device("meta"):  # shapes without weights
+        assert [id for id, card in zoo.CARDS.items() if card.published and has_pairs(zoo.build(id))] == ["lenet"]
     recipe = Recipe(precision="fp32")
     plans = cpu_ways(zoo.build("lenet"), recipe, threads=2)
     assert [(plan.layout, plan.pairs) for plan in plans] == [
